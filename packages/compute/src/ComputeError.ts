@@ -1,0 +1,25 @@
+/**
+ * What can go wrong between a model's plan and a running span.
+ * @module
+ */
+import * as Data from "effect/Data"
+
+/** The packed weights cannot be written or read. *Never* on this disk: free space or choose another cache folder. */
+export class WeightCacheError extends Data.TaggedError("WeightCacheError")<{
+  readonly folder: string
+  readonly detail: string
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `Cannot use the weight cache "${this.folder}": ${this.detail}`
+  }
+}
+
+/** The span computes nonsense: a probe gave values that are not finite. *Never*: wrong weights or a broken machine. */
+export class ProbeFailed extends Data.TaggedError("ProbeFailed")<{ readonly from: number; readonly to: number; readonly detail: string }> {
+  override get message(): string {
+    return `Cannot serve blocks ${this.from}:${this.to}: ${this.detail}`
+  }
+}
+
+export type ComputeError = WeightCacheError | ProbeFailed

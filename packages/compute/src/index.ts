@@ -1,0 +1,10 @@
+/**
+ * A model's plans joined with the engine: spans of blocks and heads that run.
+ * @module
+ */
+export * from "./ComputeError.ts"
+export * from "./loadHead.ts"
+export * from "./loadSpan.ts"
+export * from "./probe.ts"
+export * from "./Span.ts"
+export { cacheFolder } from "./weights.ts"

@@ -1,0 +1,110 @@
+/**
+ * Hands the steps of several sessions to one run of a span.
+ *
+ * Short steps (decode) go first, together; one long step (prefill) goes along, cut into chunks, so that a long prompt
+ * stalls nobody and is never starved.
+ * @module
+ */
+import type { Span } from "@swarm/compute"
+import type { Session, Work } from "./Session.ts"
+
+export interface SchedulerOptions {
+  /** Tokens of a prefill chunk while other sessions wait. @default 64 */
+  readonly sharedChunk?: number
+  /** Tokens of a prefill chunk when nobody else waits. @default 256 */
+  readonly chunk?: number
+}
+
+export interface Scheduler {
+  /** Says that a session has something to compute. */
+  readonly wake: (session: Session) => void
+  /** Sessions that wait. */
+  readonly queue: () => number
+  /** Settles when no run is under way. */
+  readonly idle: () => Promise<void>
+}
+
+/** Steps of so few tokens count as decode: a token, or a token with drafts. */
+const SHORT = 8
+
+/**
+ * @param done receives each session's rows: f32 (tokens, hidden), a view that is the receiver's
+ * @param failed receives the sessions of a run that failed; their work is lost
+ */
+export const makeScheduler = (
+  span: Span,
+  done: (session: Session, work: Work, rows: Float32Array) => void,
+  failed: (session: Session, cause: unknown) => void,
+  options: SchedulerOptions = {}
+): Scheduler => {
+  const { sharedChunk = 64, chunk = 256 } = options
+  const waiting = new Set<Session>()
+  let current: Promise<void> | undefined
+
+  const pick = (): Array<readonly [Session, Work]> => {
+    const short: Array<Session> = []
+    let long: Session | undefined
+    for (const session of waiting) {
+      const tokens = session.ready()
+      if (tokens === 0) waiting.delete(session)
+      else if (tokens <= SHORT) short.push(session)
+      else long ??= session
+    }
+    const chosen = short.slice(0, span.maxSessions - (long === undefined ? 0 : 1))
+    if (long !== undefined) chosen.push(long)
+    const picked: Array<readonly [Session, Work]> = []
+    for (const session of chosen) {
+      const work = session.take(chosen.length > 1 && session === long ? sharedChunk : chunk)
+      // a session goes to the end of the queue
+      waiting.delete(session)
+      if (work !== undefined) picked.push([session, work])
+    }
+    return picked
+  }
+
+  const run = async (picked: ReadonlyArray<readonly [Session, Work]>): Promise<void> => {
+    const { hiddenSize } = span
+    try {
+      const steps = picked.map(([session, { position, tokens }]) => ({ kv: session.kv, position, tokens }))
+      const y = await span.run(steps, join(picked.map(([, work]) => work.x)))
+      let row = 0
+      for (const [session, work] of picked) {
+        const rows = y.subarray(row * hiddenSize, (row + work.tokens) * hiddenSize)
+        row += work.tokens
+        if (session.finish(work.tokens)) done(session, work, rows)
+      }
+    } catch (cause) {
+      for (const [session] of picked) if (session.finish(0)) failed(session, cause)
+    }
+    for (const [session] of picked) if (session.ready() > 0) waiting.add(session)
+  }
+
+  const loop = async (): Promise<void> => {
+    for (let picked = pick(); picked.length > 0; picked = pick()) await run(picked)
+    current = undefined
+  }
+
+  return {
+    wake: (session) => {
+      if (session.ready() === 0) return
+      waiting.add(session)
+      // in a microtask: steps that arrived in one piece of the socket share the run
+      current ??= Promise.resolve().then(loop)
+    },
+    queue: () => waiting.size,
+    idle: async () => {
+      while (current !== undefined) await current
+    }
+  }
+}
+
+const join = (parts: ReadonlyArray<Float32Array>): Float32Array => {
+  if (parts.length === 1) return parts[0] as Float32Array
+  const x = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) {
+    x.set(part, at)
+    at += part.length
+  }
+  return x
+}

@@ -1,0 +1,151 @@
+/**
+ * A server: a span of blocks on the network, from the first measurement to the last drained session.
+ * @module
+ */
+import { Directory, Discovery } from "@swarm/discovery"
+import type { Announcement, Frame, Status } from "@swarm/protocol"
+import { type Connection, type ListenError, Network } from "@swarm/transport"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import { type Host, makeBudget } from "./Host.ts"
+import { measureRates } from "./measure.ts"
+import { defaults, type ServerOptions } from "./Options.ts"
+import { makeOutlet } from "./Outlet.ts"
+import { makePeer, type Peer } from "./Peer.ts"
+import { makeScheduler } from "./Scheduler.ts"
+
+/** A server that is online. */
+export interface Server {
+  readonly peer: string
+  /** Address to dial. */
+  readonly address: string
+  readonly announcement: () => Announcement
+  readonly status: () => Status
+  /**
+   * Takes leave: no new sessions, those that run are told to move, and the directories know. Succeeds when the last
+   * session has gone or `drainSeconds` are over.
+   */
+  readonly drain: Effect.Effect<void>
+}
+
+/** Copies of outputs, expiries and queues are looked after so often. */
+const SWEEP_MILLISECONDS = 50
+
+/**
+ * Serves a span until the scope closes. When it succeeds the span has been measured and announced.
+ *
+ * @example A server in the swarm that "ws://10.0.0.1:7000" knows
+ * ```ts ignore needs a model and a network
+ * const span = yield* loadSpan(model, 0, 10)
+ * const server = yield* serve({ model, span, listen: "ws://0.0.0.0:7001", maxTokens: 2048 })
+ * ```
+ */
+export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError, Network | Discovery | Scope.Scope> =>
+  Effect.gen(function* () {
+    const network = yield* Network
+    const discovery = yield* Discovery
+    const settings = { ...defaults, ...options }
+    const { span, model, maxTokens } = settings
+    const rates = yield* Effect.promise(() => measureRates(span))
+    const started = performance.now()
+    let state: Announcement["state"] = "online"
+    let address = ""
+
+    // the scheduler calls the peer, which wakes the scheduler
+    const later: { peer?: Peer } = {}
+    const outlet = makeOutlet(span.hiddenSize)
+    const host: Host = {
+      span,
+      outlet,
+      budget: makeBudget(span, maxTokens, options.kvBytes, settings.idleSeconds),
+      scheduler: makeScheduler(
+        span,
+        (session, work, rows) => later.peer?.done(session, work, rows),
+        (session, cause) => later.peer?.failed(session, cause),
+        options.scheduler
+      )
+    }
+
+    const announcement = (): Announcement => ({
+      peer: network.self,
+      addresses: options.announce ?? [address],
+      model: model.digest,
+      modelName: model.name,
+      modelBlocks: model.blocks,
+      blocks: { from: span.from, to: span.to },
+      state,
+      ...rates,
+      digest: span.digest,
+      freeTokens: host.budget.freeTokens(),
+      maxTokens,
+      sessions: host.budget.sessions(),
+      queue: host.scheduler.queue(),
+      version: settings.version,
+      timeToLive: settings.timeToLive
+    })
+    const directory = new Directory({ learned: discovery.known })
+
+    const receive = (frame: Frame, connection: Connection): void => {
+      if (peer.handle(frame, connection) || frame.request === 0) return
+      if (frame.kind === "find") directory.setOwn(announcement())
+      if (directory.handle(frame, connection)) return
+      connection.reply(frame.request, "fault", { kind: "never", code: "protocol", detail: `a server takes no "${frame.kind}"` })
+    }
+    const peer = makePeer(host, {
+      model,
+      maxTokens,
+      queueSeconds: settings.queueSeconds,
+      drainSeconds: settings.drainSeconds,
+      connect: async (to) => {
+        const connection = await Effect.runPromise(network.connect(to))
+        connection.receive(receive)
+        return connection
+      },
+      status: () => status()
+    })
+    later.peer = peer
+    const status = (): Status => ({
+      announcement: announcement(),
+      sessions: peer.sessions(),
+      kvTokens: peer.kvTokens(),
+      channels: network.connections().length,
+      uptimeSeconds: (performance.now() - started) / 1000,
+      residentBytes: process.memoryUsage.rss()
+    })
+
+    yield* Effect.acquireRelease(
+      Effect.sync(() => setInterval(peer.sweep, SWEEP_MILLISECONDS)),
+      (timer) =>
+        Effect.promise(() => {
+          clearInterval(timer)
+          peer.close()
+          return host.scheduler.idle()
+        })
+    )
+    address = yield* network.serve(options.listen, (connection) => connection.receive(receive))
+    const announce = Effect.suspend(() => discovery.announce(announcement()))
+    // free memory and queues change: what others route by must not be older than a third of its life
+    const renew = Effect.forever(Effect.zipRight(Effect.sleep((settings.timeToLive * 1000) / 3), announce))
+    yield* announce
+    const renewal = yield* Effect.forkScoped(renew)
+    yield* Effect.addFinalizer(() => discovery.withdraw)
+
+    const drained = Effect.gen(function* () {
+      const deadline = performance.now() + settings.drainSeconds * 1000
+      while (peer.sessions() > 0 && performance.now() < deadline) yield* Effect.sleep(20)
+    })
+    const drain = Effect.gen(function* () {
+      state = "draining"
+      yield* Fiber.interrupt(renewal)
+      peer.drain()
+      yield* Effect.all([Effect.ignore(Effect.timeout(announce, 2000)), drained], { concurrency: 2 })
+    })
+    return {
+      peer: network.self,
+      address,
+      announcement,
+      status,
+      drain
+    }
+  })
