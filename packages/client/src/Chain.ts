@@ -80,6 +80,8 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
   let exact = true
   /** A step failed: what hops and journals hold beyond `position` is to be forgotten. */
   let broken = false
+  /** What the next repair takes back. */
+  let forgetFrom: number | undefined
   const pauses: Array<number> = []
   const lost = new Map<string, Fault>()
   const leaving = new Set<string>()
@@ -191,6 +193,7 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
           lost: losing,
           leaving,
           received: () => received,
+          forgetFrom,
           want: pending?.want ?? "last",
           adopt,
           drop,
@@ -209,6 +212,7 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
       fail(result.left)
       return result.left
     }
+    forgetFrom = undefined
     if (result.right > 0) recoveries++
     return undefined
   }
@@ -258,7 +262,7 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
   const forget = (to: number): void => {
     position = to
     received = to
-    for (const hop of hops) hop.journal.truncate(to)
+    forgetFrom = Math.min(forgetFrom ?? to, to)
   }
 
   const forward: Chain["forward"] = async (x, want) => {

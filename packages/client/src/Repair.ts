@@ -36,6 +36,8 @@ export interface RepairRequest {
   readonly leaving: ReadonlySet<string>
   /** Tokens whose outputs have been received. */
   readonly received: () => number
+  /** Rows from here on are to be forgotten by everybody, copies that are still on their way included. */
+  readonly forgetFrom: number | undefined
   /** Rows wanted of replayed steps. */
   readonly want: "all" | "last"
   /** Listens to a hop's frames before any can come. */
@@ -78,6 +80,7 @@ export const repair = (tools: RepairTools, request: RepairRequest): Effect.Effec
         tools.emit({ _tag: "ReplacementChosen", hops: filled.replaced, exact: filled.exact, milliseconds: performance.now() - started })
       }
       hops = filled.hops.map(({ open }) => open)
+      if (request.forgetFrom !== undefined) for (const { journal } of hops) journal.truncate(request.forgetFrom)
       request.place(hops, epoch, exact)
       const states = filled.hops.map(({ open, computed }) => ({ computed, journaled: open.journal.end() }))
       const plan = planRepair(states, request.received())

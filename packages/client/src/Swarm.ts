@@ -34,6 +34,8 @@ export interface ChainRequest {
   readonly graceSeconds?: number
   /** A step without progress for so long makes the client ask whether all servers live. @default 1 */
   readonly stallSeconds?: number
+  /** A chain whose servers live but which gives nothing for so long is set up anew. @default 60 */
+  readonly stepSeconds?: number
   /** Tokens of one step of a prompt. @default 128 */
   readonly chunk?: number
   readonly onEvent?: (event: ChainEvent) => void
@@ -65,7 +67,7 @@ export const make = (options: SwarmOptions = {}): Effect.Effect<Service, never, 
     )
     return {
       sessions: links.sessions,
-      open: ({ model, maxTokens, codec = "f16", graceSeconds = 4, chunk = 128, stallSeconds, onEvent }) =>
+      open: ({ model, maxTokens, codec = "f16", graceSeconds = 4, chunk = 128, stallSeconds, stepSeconds, onEvent }) =>
         Effect.gen(function* () {
           if (discovery.known().length === 0) yield* Effect.ignore(discovery.refresh)
           const tools = { links, router, discovery, newJournal: store.journal, model, graceSeconds, chunk, emit: onEvent ?? (() => {}) }
@@ -73,7 +75,8 @@ export const make = (options: SwarmOptions = {}): Effect.Effect<Service, never, 
             maxTokens,
             hiddenSize: model.hiddenSize,
             codec,
-            ...(stallSeconds === undefined ? {} : { stallSeconds })
+            ...(stallSeconds === undefined ? {} : { stallSeconds }),
+            ...(stepSeconds === undefined ? {} : { stepSeconds })
           })
         })
     }

@@ -8,6 +8,7 @@
  * @module
  */
 import { makeRandom } from "./random.ts"
+import { decay, keepNucleus, pick, STEPS, selectBest } from "./selection.ts"
 
 /** How to choose. The default of each option leaves it without effect; all together are greedy. */
 export interface SamplingOptions {
@@ -35,7 +36,7 @@ export interface SamplingOptions {
 export interface Sampler {
   /**
    * logits: f32 (vocab), borrowed and unchanged; history: ids so far, prompt included -> id.
-   * Throws `LogitsError`. O(vocab); allocates nothing once the buffer has the size of the vocabulary.
+   * Throws `LogitsError`. O(vocab); the scratch buffers are kept.
    */
   readonly next: (logits: Float32Array, history: ReadonlyArray<number>) => number
 }
@@ -65,84 +66,55 @@ export const makeSampler = (options: SamplingOptions = {}): Sampler => {
   const settings = check(options)
   const { temperature, topK, topP, minP } = settings
   const random = makeRandom(settings.seed)
+  // bounded, so that a distance of 0 stays 0 at the least temperature
+  const scale = Math.min(STEPS / temperature, Number.MAX_VALUE)
   let scores = new Float32Array(0)
-  let best = new Int32Array(0)
+  let weights = new Float64Array(0)
+  let ids = new Int32Array(0)
 
-  /** Weight of a token against the likeliest, in [0, 1]. */
-  const weight = (id: number, max: number): number => Math.exp((scores[id]! - max) / temperature)
-
-  /** Draws among `count` ids of `best`, which weigh `sum`. */
-  const draw = (count: number, sum: number, max: number): number => {
-    let left = random() * sum
-    for (let i = 0; i < count - 1; i++) {
-      left -= weight(best[i]!, max)
-      if (left < 0) return best[i]!
-    }
-    return best[count - 1]!
-  }
-
-  /** Draws among all tokens that min-p admits. */
-  const drawFromAll = (max: number): number => {
-    const floor = minP > 0 ? max + temperature * Math.log(minP) : -Infinity
-    let sum = 0
-    for (let id = 0; id < scores.length; id++) if (scores[id]! >= floor) sum += weight(id, max)
-    let left = random() * sum
-    let last = -1
-    for (let id = 0; id < scores.length; id++) {
-      if (scores[id]! < floor) continue
-      const share = weight(id, max)
-      if (share === 0) continue
-      last = id
-      left -= share
-      if (left < 0) break
-    }
-    return last
-  }
-
-  /** Draws among the start of the tokens in descending order: top-k, top-p and min-p each cut off the end. */
+  /** Draws among the `topK` best, of which top-p and min-p may cut off the end. */
   const drawFromBest = (max: number): number => {
+    const count = selectBest(scores, topK, ids)
+    let total = 0
+    for (let i = 0; i < count; i++) total += weights[i] = decay((max - scores[ids[i]!]!) * scale)
+    const enough = topP * total
+    let kept = 0
+    let sum = 0
+    while (kept < count && (kept === 0 || (sum < enough && weights[kept]! >= minP))) sum += weights[kept++]!
+    return ids[pick(weights, kept, random() * sum)]!
+  }
+
+  /** Draws among all tokens, without sorting them. */
+  const drawFromAll = (max: number): number => {
     const vocab = scores.length
-    let total = Number.NaN
-    if (topK === 0) {
-      total = 0
-      for (let id = 0; id < vocab; id++) total += weight(id, max)
-    }
-    // without top-k the nucleus is sought among ever more of the likeliest
-    for (let wanted = topK === 0 ? FIRST_BEST : topK; ; wanted *= 8) {
-      const count = selectBest(scores, wanted, best)
-      if (topK > 0) {
-        total = 0
-        for (let i = 0; i < count; i++) total += weight(best[i]!, max)
+    let sum = 0
+    for (let id = 0; id < vocab; id++) sum += weights[id] = decay((max - scores[id]!) * scale)
+    if (topP < 1) sum = keepNucleus(scores, weights, max, scale, topP * sum, ids)
+    if (minP > 0) {
+      sum = 0
+      for (let id = 0; id < vocab; id++) {
+        if (weights[id]! < minP) weights[id] = 0
+        else sum += weights[id]!
       }
-      const enough = topP * total
-      let sum = 0
-      for (let i = 0; i < count; i++) {
-        const share = weight(best[i]!, max)
-        if (i > 0 && (sum >= enough || share < minP || share === 0)) return draw(i, sum, max)
-        sum += share
-      }
-      if (topK > 0 || count === vocab || sum >= enough) return draw(count, sum, max)
     }
+    return pick(weights, vocab, random() * sum)
   }
 
   return {
     next: (logits, history) => {
       if (scores.length !== logits.length) {
         scores = new Float32Array(logits.length)
-        best = new Int32Array(logits.length)
+        weights = new Float64Array(logits.length)
+        ids = new Int32Array(logits.length)
       }
       scores.set(logits)
       penalize(scores, history, settings)
       const top = greatest(scores)
       if (temperature === 0) return top
-      const max = scores[top]!
-      return topK > 0 || topP < 1 ? drawFromBest(max) : drawFromAll(max)
+      return topK > 0 ? drawFromBest(scores[top]!) : drawFromAll(scores[top]!)
     }
   }
 }
-
-/** How many of the likeliest are looked at first: nearly always enough for a nucleus. */
-const FIRST_BEST = 128
 
 type Settings = Required<Omit<SamplingOptions, "seed">> & { readonly seed: number | undefined }
 
@@ -204,36 +176,4 @@ const greatest = (scores: Float32Array): number => {
   if (top < 0) throw new LogitsError(scores.length === 0 ? "there are no logits" : "no token is possible")
   if (max === Infinity) throw new LogitsError(`the logit of token ${top} is infinite`)
   return top
-}
-
-/**
- * The `wanted` greatest scores: their ids to the start of `out`, greatest first, among equals the lowest id first.
- * Returns how many. O(n + wanted log wanted) where few beat the worst one kept so far, else O(n log wanted).
- */
-const selectBest = (scores: Float32Array, wanted: number, out: Int32Array): number => {
-  const count = Math.min(wanted, scores.length)
-  // a heap with the worst on top
-  const worse = (a: number, b: number): boolean => scores[a]! < scores[b]! || (scores[a] === scores[b] && a > b)
-  const sink = (from: number): void => {
-    const id = out[from]!
-    let i = from
-    for (let child = 2 * i + 1; child < count; child = 2 * i + 1) {
-      if (child + 1 < count && worse(out[child + 1]!, out[child]!)) child++
-      if (!worse(out[child]!, id)) break
-      out[i] = out[child]!
-      i = child
-    }
-    out[i] = id
-  }
-  for (let i = 0; i < count; i++) out[i] = i
-  for (let i = (count >> 1) - 1; i >= 0; i--) sink(i)
-  for (let id = count; id < scores.length; id++) {
-    // an equal score has the greater id, so it is worse
-    if (scores[id]! > scores[out[0]!]!) {
-      out[0] = id
-      sink(0)
-    }
-  }
-  out.subarray(0, count).sort((a, b) => (worse(a, b) ? 1 : -1))
-  return count
 }

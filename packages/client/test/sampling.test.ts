@@ -2,6 +2,7 @@ import * as FastCheck from "effect/FastCheck"
 import { assert, describe, expect, it } from "vitest"
 import { makeRandom } from "../src/random.ts"
 import { LogitsError, makeSampler, type SamplingOptions } from "../src/sampling.ts"
+import { decay, STEPS } from "../src/selection.ts"
 
 /** The distribution that the options say, computed the plain way: sort everything, cut, renormalize. */
 const distribution = (
@@ -151,6 +152,13 @@ describe("makeSampler", () => {
     assert.isBelow(Math.max(...seen), 4995)
   })
 
+  it("is greedy at the least temperature", () => {
+    for (const options of [{}, { topK: 3 }, { topP: 0.99 }, { minP: 0.1 }]) {
+      const sampler = makeSampler({ temperature: Number.MIN_VALUE, ...options })
+      assert.strictEqual(sampler.next(Float32Array.of(-1, 2, 1), []), 1)
+    }
+  })
+
   it("never takes what is impossible", () => {
     const logits = Float32Array.of(-Infinity, 0, -Infinity, 0)
     for (const options of [{}, { topK: 3 }, { topP: 0.99 }, { minP: 0.1 }]) {
@@ -218,5 +226,16 @@ describe("makeRandom", () => {
       const bits = ((next() >> 5n) << 26n) | (next() >> 6n)
       assert.strictEqual(uniform(), Number(bits) / 2 ** 53)
     }
+  })
+})
+
+describe("decay", () => {
+  it("is the exponential function", () => {
+    for (let distance = 0; distance < 60_000; distance += 0.37) {
+      const expected = Math.exp(-distance / STEPS)
+      assert.isAtMost(Math.abs(decay(distance) - expected), 1e-15 * expected, String(distance))
+    }
+    assert.strictEqual(decay(0), 1)
+    assert.strictEqual(decay(Infinity), 0)
   })
 })

@@ -31,6 +31,8 @@ export interface Server {
 
 /** Copies of outputs, expiries and queues are looked after so often. */
 const SWEEP_MILLISECONDS = 50
+/** Time to take leave of the directories. */
+const WITHDRAW_MILLISECONDS = 500
 
 /**
  * Serves a span until the scope closes. When it succeeds the span has been measured and announced.
@@ -129,7 +131,8 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
     const renew = Effect.forever(Effect.zipRight(Effect.sleep((settings.timeToLive * 1000) / 3), announce))
     yield* announce
     const renewal = yield* Effect.forkScoped(renew)
-    yield* Effect.addFinalizer(() => discovery.withdraw)
+    // a directory that is gone must not hold up the end
+    yield* Effect.addFinalizer(() => discovery.withdraw.pipe(Effect.interruptible, Effect.timeout(WITHDRAW_MILLISECONDS), Effect.ignore))
 
     const drained = Effect.gen(function* () {
       const deadline = performance.now() + settings.drainSeconds * 1000

@@ -1,0 +1,5 @@
+/**
+ * The swarm command.
+ * @module
+ */
+export {}

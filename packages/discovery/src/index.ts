@@ -1,0 +1,10 @@
+/**
+ * Who serves which blocks: static peers, bootstrap peer.
+ * @module
+ */
+export * from "./addresses.ts"
+export * from "./Bootstrap.ts"
+export * from "./Directory.ts"
+export * from "./Discovery.ts"
+export * from "./DiscoveryError.ts"
+export * from "./Static.ts"

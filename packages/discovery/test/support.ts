@@ -1,0 +1,99 @@
+/**
+ * Peers over the in-memory transport for tests.
+ * @module
+ */
+import { Directory, type DirectoryOptions } from "@swarm/discovery"
+import type { Announcement } from "@swarm/protocol"
+import { makeMemory, makeNetwork, type Network, Transport } from "@swarm/transport"
+import { type Context, Effect, Exit, Scope, TestClock } from "effect"
+
+let names = 0
+
+/** A name that no other test uses. */
+export const fresh = (name: string): string => `${name}-${names++}`
+
+export const announcement = (peer: string, fields: Partial<Announcement> = {}): Announcement => ({
+  peer,
+  addresses: [`memory:${peer}`],
+  model: "m",
+  modelName: "model",
+  modelBlocks: 30,
+  blocks: { from: 0, to: 10 },
+  state: "online",
+  decodeRate: 1000,
+  prefillRate: 10_000,
+  digest: "",
+  freeTokens: 4096,
+  maxTokens: 4096,
+  sessions: 0,
+  queue: 0,
+  version: "0.1.0",
+  timeToLive: 30,
+  ...fields
+})
+
+const memory = makeMemory()
+
+/** A memory transport on which addresses of any form are names: `ws://10.0.0.7:4000` reaches who listens on that name. */
+export const anyAddress: Context.Tag.Service<Transport> = {
+  dial: (address) => memory.dial(address.startsWith("memory:") ? address : `memory:${address}`),
+  listen: (address, onChannel) =>
+    Effect.as(memory.listen(address.startsWith("memory:") ? address : `memory:${address}`, onChannel), address)
+}
+
+export interface Peer {
+  readonly peer: string
+  readonly address: string
+  readonly network: Network
+  readonly directory: Directory
+  /** Kinds of the frames received. */
+  readonly received: Array<string>
+  /** Its network ends, as if the process were killed. */
+  readonly kill: Effect.Effect<void>
+  readonly scope: Scope.Scope
+}
+
+/** A server that runs a directory, on the clock of the test. */
+export const makePeer = (
+  peer: string,
+  options: DirectoryOptions = {},
+  address = `memory:${peer}`
+): Effect.Effect<Peer, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const clock = yield* Effect.clock
+    const scope = yield* Scope.make()
+    yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
+    const directory = new Directory({ now: () => clock.unsafeCurrentTimeMillis() / 1000, ...options })
+    const received: Array<string> = []
+    const network = yield* makeNetwork({ peer, software: "test" }).pipe(
+      Scope.extend(scope),
+      Effect.provideService(Transport, anyAddress)
+    )
+    const at = yield* Effect.orDie(
+      Scope.extend(
+        network.serve(address, (connection) =>
+          connection.receive((frame) => {
+            received.push(frame.kind)
+            directory.handle(frame, connection)
+          })
+        ),
+        scope
+      )
+    )
+    return { peer, address: at, network, directory, received, kill: Scope.close(scope, Exit.void), scope }
+  })
+
+/** A client: dials, serves nothing. */
+export const makeClient = (peer: string): Effect.Effect<Network, never, Scope.Scope> =>
+  Effect.provideService(makeNetwork({ peer, software: "test" }), Transport, anyAddress)
+
+/** Lets messages arrive that are under way. */
+export const settle = Effect.promise(async () => {
+  for (let turn = 0; turn < 10; turn++) await new Promise((resolve) => setImmediate(resolve))
+})
+
+/** Moves the test clock second by second. */
+export const pass = (seconds: number): Effect.Effect<void> =>
+  Effect.forEach(Array.from({ length: seconds }), () => Effect.zipRight(TestClock.adjust("1 second"), settle), {
+    discard: true
+  })

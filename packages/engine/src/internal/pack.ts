@@ -1,0 +1,142 @@
+/**
+ * Writes weights in the form that the kernels use, so that they are mapped instead of made at every start.
+ *
+ * ONNX Runtime can save what its kernels have prepared beside the tensors, but writes it unaligned, and its kernels then
+ * compute NaN: every blob is moved to a page boundary. At load, kernels still prepare each tensor once, compare by hash,
+ * and drop their own copy for the mapped one; so the raw tensor must be there too, but is not kept in memory.
+ * @see {@link https://github.com/microsoft/onnxruntime/blob/v1.30.0/onnxruntime/core/framework/tensor_external_data_info.cc}
+ * @module
+ */
+import { randomBytes } from "node:crypto"
+import * as fs from "node:fs/promises"
+import * as path from "node:path"
+import { type ExternalData, readExternalData } from "@swarm/onnx"
+import type { PackedEntry, PackedWeights } from "../Engine.ts"
+import { createSession, withSessionOptions } from "./CapiProgram.ts"
+import { trimHeap } from "./heap.ts"
+import { threading } from "./loadOptions.ts"
+import type { Ort } from "./ort.ts"
+
+/** Blobs begin at multiples of a page. */
+const ALIGNMENT = 4096
+const COPY_BYTES = 2 ** 20
+
+const MODEL = "packed.onnx"
+const DATA = "packed.bin"
+const PREPACKED = /^prepacked/
+
+/** Saves model and prepared weights to `folder`: files `MODEL` and `DATA`. */
+const save = async (ort: Ort, model: Uint8Array, source: string, folder: string): Promise<void> => {
+  const session = await withSessionOptions(ort, { model, folder: source }, threading({}), (options) => {
+    const set = (key: string, value: string) => ort.call("AddSessionConfigEntry", options, key, value)
+    // as it was given: an optimised graph may have other initializers
+    ort.call("SetSessionGraphOptimizationLevel", options, 0)
+    ort.call("SetOptimizedModelFilePath", options, path.join(folder, MODEL))
+    set("session.optimized_model_external_initializers_file_name", DATA)
+    set("session.optimized_model_external_initializers_min_size_in_bytes", "0")
+    set("session.save_external_prepacked_constant_initializers", "1")
+    return createSession(ort, model, options)
+  })
+  ort.release("ReleaseSession", session)
+  trimHeap()
+}
+
+/** Appends ranges of one file to another, each at a page boundary. */
+const aligner = (from: fs.FileHandle, to: fs.FileHandle) => {
+  const buffer = Buffer.allocUnsafe(COPY_BYTES)
+  let end = 0
+  return {
+    /** Copies `[offset, offset + length)` and resolves to where it lies now. */
+    copy: async (offset: number, length: number): Promise<number> => {
+      const start = Math.ceil(end / ALIGNMENT) * ALIGNMENT
+      for (let done = 0; done < length; ) {
+        const { bytesRead } = await from.read(buffer, 0, Math.min(COPY_BYTES, length - done), offset + done)
+        if (bytesRead === 0) throw new Error(`the runtime's file ends at byte ${offset + done}`)
+        for (let written = 0; written < bytesRead; ) {
+          const part = await to.write(buffer, written, bytesRead - written, start + done + written)
+          written += part.bytesWritten
+        }
+        done += bytesRead
+      }
+      end = start + length
+      return start
+    },
+    end: () => end
+  }
+}
+
+/** Moves the blobs of one entry, "key|offset;length;checksum|...", and returns the entry that says where they are now. */
+const moveBlobs = async (entry: string, copy: (offset: number, length: number) => Promise<number>): Promise<string> => {
+  const [key = "", ...blobs] = entry.split("|")
+  const moved = [key]
+  for (const blob of blobs) {
+    const [offset, length, ...rest] = blob.split(";")
+    const at = await copy(Number(offset), Number(length))
+    moved.push([at, length, ...rest].join(";"))
+  }
+  return moved.join("|")
+}
+
+/** Bytes of each blob of an entry. */
+const blobLengths = (entry: string): ReadonlyArray<number> =>
+  entry
+    .split("|")
+    .slice(1)
+    .map((blob) => Number(blob.split(";")[1]))
+
+/** Copies everything that `entries` tell of from the file of `save` to `target`. */
+const align = async (
+  entries: Iterable<readonly [name: string, data: ExternalData]>,
+  data: string,
+  target: string
+): Promise<Omit<PackedWeights, "location">> => {
+  const from = await fs.open(data, "r")
+  try {
+    const to = await fs.open(target, "wx")
+    try {
+      const { copy, end } = aligner(from, to)
+      let mappedBytes = 0
+      const moved = new Map<string, PackedEntry>()
+      for (const [name, { extra = {}, length, offset }] of entries) {
+        const prepacked: Record<string, string> = {}
+        for (const [key, value] of Object.entries(extra)) {
+          if (PREPACKED.test(key)) prepacked[key] = await moveBlobs(value, copy)
+        }
+        const blobs = Object.values(prepacked).flatMap(blobLengths)
+        mappedBytes += blobs.length === 0 ? length : blobs.reduce((sum, bytes) => sum + bytes, 0)
+        moved.set(name, { offset: await copy(offset, length), length, prepacked })
+      }
+      return { bytes: end(), mappedBytes, entries: moved }
+    } finally {
+      await to.close()
+    }
+  } finally {
+    await from.close()
+  }
+}
+
+/**
+ * Packs the external initializers of `model`, found in `folder`, into the file `location` there. Needs twice the room of the
+ * result meanwhile; leaves no other file, nor `location` itself if it fails. Memory rises by the packed weights until it
+ * is done.
+ */
+export const pack = async (ort: Ort, model: Uint8Array, folder: string, location: string): Promise<PackedWeights> => {
+  const wanted = readExternalData(model)
+  const temporary = path.join(folder, `.pack-${process.pid}-${randomBytes(4).toString("hex")}`)
+  await fs.mkdir(temporary)
+  try {
+    await save(ort, model, folder, temporary)
+    const saved = readExternalData(await fs.readFile(path.join(temporary, MODEL)))
+    const kept = [...wanted.keys()].map((name) => {
+      const data = saved.get(name)
+      if (data === undefined) throw new Error(`no node reads the initializer "${name}"`)
+      return [name, data] as const
+    })
+    const target = path.join(temporary, "aligned")
+    const aligned = await align(kept, path.join(temporary, DATA), target)
+    await fs.rename(target, path.join(folder, location))
+    return { location, ...aligned }
+  } finally {
+    await fs.rm(temporary, { recursive: true, force: true })
+  }
+}

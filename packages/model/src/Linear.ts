@@ -1,0 +1,139 @@
+/**
+ * Linear layers of a graph: which kernel computes them, what it is fed with, and how that is made from the checkpoint.
+ *
+ * Two kernels run them. `MatMulNBits` takes integer codes in blocks with scales; with int8 activations it is the fast
+ * path for 4 and 8 bits, with f32 activations it is one for 4 bits only (8 bits are dequantized anew at each call, 20
+ * times slower than a dense matmul), so exact mode holds 8-bit weights as f32. The dense kernel takes f32: a 16-bit
+ * operand would be widened at each call, so f16 and bf16 weights are held as f32 too.
+ * @module
+ */
+import type { Value } from "@swarm/onnx"
+import { type BlockLayout, layoutOf, sameLayout } from "@swarm/quant"
+import { quantizedType, readFloats, type Slice } from "./Checkpoint.ts"
+import { makeBlockKernel } from "./internal/blockKernel.ts"
+import { makeDenseKernel } from "./internal/denseKernel.ts"
+import type { Operators } from "./internal/operators.ts"
+import type { Activations, Initializer, WeightFormat } from "./Plan.ts"
+
+/** How weights are held and activations are multiplied. */
+export interface LinearOptions {
+  readonly weights: WeightFormat
+  /** Values of a block of q4 and q8. */
+  readonly group: number
+  readonly activations: Activations
+}
+
+/**
+ * What is done against the rounding of activations to int8, whose step is the greatest magnitude of a block / 127.
+ * - `centred`: the middle between the least and the greatest value of each block is taken out before and its product
+ *   with the weights is added in f32. Blocks with one outlier get half the step. Only where the weights have offsets:
+ *   it shares their correction, and costs a few nodes.
+ * - `double`: what the rounding loses is rounded in its turn and multiplied as a second row: an error 250 times smaller
+ *   for twice the rows, which on a single row is little.
+ */
+export type Rounding = "plain" | "centred" | "double"
+
+/** One matrix and its bias, as the checkpoint holds them. */
+export interface LinearPart {
+  readonly weight: Slice
+  readonly bias: Slice | undefined
+}
+
+/** A linear layer y = x Wᵀ + b of a graph. */
+export interface Linear {
+  readonly inFeatures: number
+  readonly outFeatures: number
+  readonly initializers: ReadonlyArray<Initializer>
+  /** Why values are not those of the checkpoint, if so. */
+  readonly note: string | undefined
+  /** Adds the nodes of the layer over x (..., inFeatures). */
+  readonly apply: (operators: Operators, x: Value) => Value
+}
+
+/** What a matrix becomes: f32 (no `layout`) or blocks, and how its values are made. */
+export interface Form {
+  readonly layout?: BlockLayout
+  readonly encoding: "exact" | "f16" | "q4" | "q8"
+}
+
+const formOf = ({ tensor }: Slice, { weights, group, activations }: LinearOptions): Form => {
+  if (weights === "f32") return { encoding: "exact" }
+  if (weights === "f16") return { encoding: "f16" }
+  const fast = (layout: BlockLayout) => activations === "int8" || layout.bits === 4
+  if (weights === "as-is") {
+    const type = quantizedType(tensor.type)
+    const layout = type && layoutOf(type)
+    return layout !== undefined && fast(layout) ? { layout, encoding: "exact" } : { encoding: "exact" }
+  }
+  const bits = weights === "q4" ? 4 : 8
+  const layout: BlockLayout = { bits, blockSize: group, hasZeroPoints: false, hasOffsets: false }
+  return fast(layout) ? { layout, encoding: weights } : { encoding: weights }
+}
+
+const sameForm = (a: Form, b: Form): boolean =>
+  a.encoding === b.encoding &&
+  (a.layout === undefined || b.layout === undefined ? a.layout === b.layout : sameLayout(a.layout, b.layout))
+
+/** Whether layers that share an input can be one. */
+export const canFuse = (parts: ReadonlyArray<LinearPart>, options: LinearOptions): boolean => {
+  const [first, ...rest] = parts.map((part) => formOf(part.weight, options))
+  return first !== undefined && rest.every((form) => sameForm(first, form))
+}
+
+/**
+ * The layer whose outputs are those of `parts[0]`, then of `parts[1]`, ...; they must be fusable. `name` is the stem of
+ * the names of its initializers. Reads nothing yet.
+ */
+export const makeLinear = (
+  name: string,
+  parts: ReadonlyArray<LinearPart>,
+  options: LinearOptions,
+  rounding: Rounding = "plain"
+): Linear => {
+  const [first] = parts
+  if (first === undefined) throw new RangeError(`Cannot make layer "${name}" of no parts`)
+  const form = formOf(first.weight, options)
+  const { layout } = form
+  const inFeatures = first.weight.columns
+  const outFeatures = parts.reduce((sum, part) => sum + part.weight.rows, 0)
+  const weights = parts.map((part) => part.weight)
+  const shape = { inFeatures, outFeatures }
+  const bias = biasInitializer(name, parts, outFeatures)
+  const kernel =
+    layout === undefined
+      ? makeDenseKernel(name, weights, form, options.group, shape, bias)
+      : makeBlockKernel(name, weights, { ...form, layout }, shape, bias, options.activations, rounding)
+  return {
+    ...shape,
+    initializers: bias === undefined ? kernel.initializers : [...kernel.initializers, bias],
+    note: noteOf(first.weight, form, options),
+    apply: kernel.apply
+  }
+}
+
+const noteOf = (weight: Slice, { layout, encoding }: Form, { weights, group }: LinearOptions): string | undefined => {
+  const from = weight.tensor.type
+  if (encoding === "f16") return from === "f16" ? undefined : `${from} rounded to f16`
+  if (encoding === "exact") return weights === "as-is" ? layout?.note : undefined
+  return `${from} quantized to ${encoding} in groups of ${group}, symmetric: at most half a step per weight`
+}
+
+/** Zeros where a part has no bias. */
+const biasInitializer = (name: string, parts: ReadonlyArray<LinearPart>, rows: number): Initializer | undefined => {
+  if (parts.every((part) => part.bias === undefined)) return undefined
+  return {
+    name: `${name}.bias`,
+    type: "f32",
+    shape: [rows],
+    bytes: rows * 4,
+    read: () => {
+      const out = new Float32Array(rows)
+      let at = 0
+      for (const part of parts) {
+        if (part.bias !== undefined) readFloats(part.bias, out.subarray(at, at + part.weight.rows))
+        at += part.weight.rows
+      }
+      return out
+    }
+  }
+}

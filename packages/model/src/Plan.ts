@@ -1,0 +1,97 @@
+/**
+ * CONTRACT: what a span of blocks (or the head) needs from a checkpoint, and the graphs that run it.
+ * @module
+ */
+import type { ExternalData } from "@swarm/onnx"
+import type { ElementType } from "@swarm/tensor"
+
+/** Weight format at load. `as-is` keeps the checkpoint's own blocks wherever a kernel runs them exactly. */
+export type WeightFormat = "as-is" | "q4" | "q8" | "f16" | "f32"
+
+/** `int8`: activations quantized per block inside the matmul kernel (fast). `f32`: exact mode. */
+export type Activations = "int8" | "f32"
+
+export interface PlanOptions {
+  /** @default "as-is" */
+  readonly weights?: WeightFormat
+  /** Group size of q4 and q8 made from floats: 32, 64 or 128. @default 32 */
+  readonly group?: number
+  /** @default "int8" */
+  readonly activations?: Activations
+  /** Rows of rotary tables, so the greatest position + 1. @default the model's context length */
+  readonly maxPositions?: number
+}
+
+/** One weight tensor of a graph. `read` converts from disk, fresh at each call, so peak memory is one tensor. */
+export interface Initializer {
+  readonly name: string
+  readonly type: ElementType
+  readonly shape: ReadonlyArray<number>
+  readonly bytes: number
+  readonly read: () => ArrayBufferView
+}
+
+/**
+ * The plan of a span. Every graph of the plan takes the same initializers, so weights exist once.
+ *
+ * Graph for `sessions` = B sessions (B >= 1), `duplicate` = D:
+ * - input `x`: f32 (1, T, hidden), the rows of session 0, then of session 1, ...; T = sum of tokens
+ * - input `split`: i64 (B), tokens of each session; only if B > 1
+ * - per session s: `last_s`: i32 (1) and `total_s`: i32 (1); with n = tokens_s + (D ? 1 : 0):
+ *   last = position + n - 1, total = position + n
+ * - per block l of the span and session s: inputs `past_k_l_s`, `past_v_l_s`, outputs `present_k_l_s`, `present_v_l_s`:
+ *   kvType (1, kvHeads, capacity, headDim), input and output bound to one tensor
+ * - output `y`: f32 (1, T, hidden)
+ * `duplicate`: inside each attention the session's last query row is appended once more and its result dropped, so no
+ * attention sees a single row (DESIGN 4.1); the KV row at `position + tokens` is scratch (capacity needs one spare row).
+ */
+export interface SpanPlan {
+  readonly from: number
+  readonly to: number
+  readonly hiddenSize: number
+  readonly kvHeads: number
+  readonly headDim: number
+  readonly kvType: "f32" | "f16"
+  readonly maxPositions: number
+  readonly initializers: ReadonlyArray<Initializer>
+  /** Re-encodings that were needed, each with its measured or bounded error, for people to read. */
+  readonly notes: ReadonlyArray<string>
+  readonly graph: (
+    options: { readonly sessions: number; readonly duplicate: boolean },
+    locate: (name: string) => ExternalData
+  ) => Uint8Array
+}
+
+/** The plan of the head: input `x`: f32 (rows, hidden) before the final norm; output `logits`: f32 (rows, vocab). */
+export interface HeadPlan {
+  readonly hiddenSize: number
+  readonly vocabSize: number
+  readonly initializers: ReadonlyArray<Initializer>
+  readonly notes: ReadonlyArray<string>
+  readonly graph: (locate: (name: string) => ExternalData) => Uint8Array
+}
+
+/** Token embedding straight from the checkpoint: one read per row, no table in memory. */
+export interface Embedding {
+  /** ids (tokens) -> fresh f32 (tokens, hidden), with the family's scaling applied. Throws `RangeError` for an id outside the vocabulary. */
+  readonly lookup: (ids: ReadonlyArray<number>) => Float32Array
+}
+
+/** An opened model. Nothing but headers is in memory. */
+export interface Model {
+  /** What the reference said. */
+  readonly reference: string
+  /** Short name for people. */
+  readonly name: string
+  /** Hash of architecture and tensor table (names, shapes, types, and a sample of the bytes of each): equal = same weights. */
+  readonly digest: string
+  readonly architecture: import("./Architecture.ts").Architecture
+  readonly blocks: number
+  readonly hiddenSize: number
+  readonly vocabSize: number
+  readonly contextLength: number
+  readonly span: (from: number, to: number, options?: PlanOptions) => SpanPlan
+  readonly head: (options?: PlanOptions) => HeadPlan
+  readonly embedding: () => Embedding
+  readonly tokenizer: () => import("./Tokenizer.ts").Tokenizer
+}

@@ -1,0 +1,26 @@
+/**
+ * Checkpoints, architecture descriptors, block graphs, tokenizers.
+ * @module
+ */
+export * from "./Architecture.ts"
+export * from "./Checkpoint.ts"
+export { type ChatTemplate, type ChatVariables, chatTemplate } from "./chat.ts"
+export * from "./Family.ts"
+export * from "./Fields.ts"
+export * from "./gguf.ts"
+export * from "./HubError.ts"
+export { type Pulled, type PullOptions, type PullProgress, pull } from "./hub.ts"
+export { type HubReference, hubCacheFolder, parseHubReference, resolveHub } from "./hubCache.ts"
+export { chooseFiles, type HubFile } from "./hubFiles.ts"
+export * from "./Model.ts"
+export * from "./ModelError.ts"
+export * from "./Plan.ts"
+export * from "./Rotary.ts"
+export { registerFamily } from "./registry.ts"
+export * from "./Sizes.ts"
+export * from "./Tokenizer.ts"
+export * from "./TokenizerError.ts"
+export { tokenizerFromFolder } from "./tokenizers/folder.ts"
+export { tokenizerFromGguf } from "./tokenizers/gguf.ts"
+export type { TokenizerMetadata } from "./tokenizers/ggufVocabulary.ts"
+export { type TokenizerFiles, tokenizerFromJson } from "./tokenizers/json.ts"

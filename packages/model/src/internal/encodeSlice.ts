@@ -1,0 +1,41 @@
+/**
+ * Weights of a checkpoint as blocks of codes.
+ * @module
+ */
+import { type BlockLayout, type BlockLinear, concatRows, quantize, repack, WeightError } from "@swarm/quant"
+import { FormatError } from "@swarm/tensor"
+import { quantizedType, readFloats, readSlice, type Slice } from "../Checkpoint.ts"
+import type { Form } from "../Linear.ts"
+
+/** The values of a slice, rounded to 4 or 8 bits. */
+export const encodeSlice = (weight: Slice, format: "q4" | "q8", blockSize: number): BlockLinear =>
+  named(weight, () =>
+    quantize(readFloats(weight), weight.rows, weight.columns, { bits: format === "q4" ? 4 : 8, blockSize })
+  )
+
+/** The blocks of slices of equal form, joined along their rows. */
+export const readBlocks = (
+  weights: ReadonlyArray<Slice>,
+  { encoding, layout }: Form & { readonly layout: BlockLayout }
+): BlockLinear => {
+  const joined = concatRows(
+    weights.map((weight) => {
+      if (encoding === "q4" || encoding === "q8") return encodeSlice(weight, encoding, layout.blockSize)
+      const type = quantizedType(weight.tensor.type)
+      if (type === undefined) throw new RangeError(`Tensor "${weight.tensor.name}" has no blocks`)
+      return named(weight, () => repack(type, readSlice(weight), weight.rows, weight.columns))
+    })
+  )
+  if (joined === undefined) throw new RangeError("Cannot join layers of different forms")
+  return joined
+}
+
+/** Names the tensor in the error of weights that no format can hold. */
+const named = (weight: Slice, make: () => BlockLinear): BlockLinear => {
+  try {
+    return make()
+  } catch (cause) {
+    if (!(cause instanceof WeightError)) throw cause
+    throw new FormatError({ file: weight.checkpoint.path, tensor: weight.tensor.name, detail: cause.message, cause })
+  }
+}

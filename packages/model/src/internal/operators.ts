@@ -1,0 +1,109 @@
+/**
+ * The few shapes of nodes that block graphs are made of, over a `GraphBuilder`.
+ * @module
+ */
+import type { GraphBuilder, Value } from "@swarm/onnx"
+
+/** Domain of contrib operators. */
+export const CONTRIB = "com.microsoft"
+
+/** Builds nodes; what is asked for twice with the same inputs is made once. */
+export interface Operators {
+  readonly graph: GraphBuilder
+  /** An i64 vector. */
+  readonly ints: (values: ReadonlyArray<number>) => Value
+  /** An f32 scalar. */
+  readonly scalar: (value: number) => Value
+  readonly reshape: (x: Value, shape: ReadonlyArray<number>) => Value
+  /** Cuts the last axis into pieces of `sizes`. */
+  readonly splitLast: (x: Value, sizes: ReadonlyArray<number>) => ReadonlyArray<Value>
+  /** Root mean square norm over the last axis. */
+  readonly rmsNorm: (x: Value, weight: Value, epsilon: number) => Value
+  /** x (..., columns) -> sums of each `blockSize` values, (..., columns / blockSize). */
+  readonly blockSums: (x: Value, columns: number, blockSize: number) => Value
+  /**
+   * Takes the middle between the least and the greatest value out of each block of x (..., columns). `sums`
+   * (..., 2 * columns / blockSize): per block the sum of x, and that middle.
+   */
+  readonly centreBlocks: (
+    x: Value,
+    columns: number,
+    blockSize: number
+  ) => { readonly shifted: Value; readonly sums: Value }
+  /**
+   * x (rows, columns) -> (2 * rows, columns): x rounded to int8 per block as the matmul kernel rounds it, so that it
+   * loses nothing there, and below it the rest.
+   */
+  readonly splitRounding: (x: Value, columns: number, blockSize: number) => Value
+  /** x (2 * rows, columns) -> its upper and its lower half. */
+  readonly halveRows: (x: Value) => ReadonlyArray<Value>
+}
+
+/** `rank` is that of the activations: 2 (rows, hidden) or 3 (1, rows, hidden). */
+export const makeOperators = (graph: GraphBuilder, rank: 2 | 3): Operators => {
+  const known = new Map<string, Value>()
+  const once = (key: string, make: () => Value): Value => {
+    const found = known.get(key)
+    if (found !== undefined) return found
+    const made = make()
+    known.set(key, made)
+    return made
+  }
+  const rows = rank === 3 ? [1, -1] : [-1]
+  const ints: Operators["ints"] = (values) => {
+    const name = `ints[${values}]`
+    return once(name, () => graph.constant(name, "i64", [values.length], BigInt64Array.from(values, BigInt)))
+  }
+  const scalar: Operators["scalar"] = (value) => {
+    const name = `scalar[${value}]`
+    return once(name, () => graph.constant(name, "f32", [], Float32Array.of(value)))
+  }
+  const reshape: Operators["reshape"] = (x, shape) => graph.node("Reshape", [x, ints(shape)])
+  const inBlocks = (x: Value, columns: number, blockSize: number): Value =>
+    once(`blocks/${x}/${blockSize}`, () => reshape(x, [...rows, columns / blockSize, blockSize]))
+  const reduce = (operator: string, x: Value, keep: boolean): Value =>
+    graph.node(operator, [x, ints([-1])], { attributes: { keepdims: { i: keep ? 1 : 0 } } })
+  let splits = 0
+  const outputs = (count: number): Array<Value> => {
+    const names = Array.from({ length: count }, (_, i) => `part_${splits}_${i}`)
+    splits++
+    return names
+  }
+  return {
+    graph,
+    ints,
+    scalar,
+    reshape,
+    splitLast: (x, sizes) =>
+      graph.nodes("Split", [x, ints(sizes)], outputs(sizes.length), { attributes: { axis: { i: -1 } } }),
+    rmsNorm: (x, weight, epsilon) =>
+      graph.node("SimplifiedLayerNormalization", [x, weight], {
+        attributes: { axis: { i: -1 }, epsilon: { f: epsilon }, stash_type: { i: 1 } }
+      }),
+    blockSums: (x, columns, blockSize) =>
+      once(`sums/${x}/${blockSize}`, () => reduce("ReduceSum", inBlocks(x, columns, blockSize), false)),
+    centreBlocks: (x, columns, blockSize) => {
+      const blocks = inBlocks(x, columns, blockSize)
+      const centre = once(`centre/${blocks}`, () =>
+        graph.node("Mean", [reduce("ReduceMax", blocks, true), reduce("ReduceMin", blocks, true)])
+      )
+      const shifted = once(`shifted/${blocks}`, () => reshape(graph.node("Sub", [blocks, centre]), [...rows, columns]))
+      const sums = once(`sums and centres/${blocks}`, () => {
+        const both = [reduce("ReduceSum", blocks, true), centre]
+        const pairs = graph.node("Concat", both, { attributes: { axis: { i: -1 } } })
+        return reshape(pairs, [...rows, (2 * columns) / blockSize])
+      })
+      return { shifted, sums }
+    },
+    splitRounding: (x, columns, blockSize) => {
+      const blocks = inBlocks(x, columns, blockSize)
+      const greatest = reduce("ReduceMax", graph.node("Abs", [blocks]), true)
+      // a block of zeros has no step
+      const step = graph.node("Max", [graph.node("Div", [greatest, scalar(127)]), scalar(1e-30)])
+      const whole = graph.node("Mul", [graph.node("Round", [graph.node("Div", [blocks, step])]), step])
+      const both = [whole, graph.node("Sub", [blocks, whole])]
+      return reshape(graph.node("Concat", both, { attributes: { axis: { i: 0 } } }), [-1, columns])
+    },
+    halveRows: (x) => graph.nodes("Split", [x], outputs(2), { attributes: { axis: { i: 0 }, num_outputs: { i: 2 } } })
+  }
+}

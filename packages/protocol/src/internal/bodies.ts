@@ -1,0 +1,194 @@
+/**
+ * The body of each message, read from a received map: fields of the wrong type or range are refused, unknown ones ignored.
+ * @module
+ */
+import type { Fault, FaultCode, FaultKind } from "../Fault.ts"
+import { MAX_ADDRESSES, MAX_ANNOUNCEMENTS, MAX_BLOCKS, MAX_DETAIL, MAX_TOKENS, MAX_VERSIONS } from "../Limits.ts"
+import type { Announcement, Hello, Kind, Link, Messages, Next, Rows, Status, Step, WireCodec } from "../Message.ts"
+import { ProtocolError } from "../ProtocolError.ts"
+import * as Field from "./fields.ts"
+
+const FAULT_KINDS: ReadonlyArray<FaultKind> = ["elsewhere", "later", "never"]
+const FAULT_CODES: ReadonlyArray<FaultCode> = [
+  "protocol",
+  "version",
+  "unknown-session",
+  "expired",
+  "unknown-model",
+  "wrong-blocks",
+  "bad-step",
+  "gap",
+  "too-long",
+  "cache-full",
+  "overloaded",
+  "draining",
+  "next-gone",
+  "deadline",
+  "engine"
+]
+const CODECS: ReadonlyArray<WireCodec> = ["f32", "f16", "bf16", "int8"]
+
+/**
+ * The body of a message of this kind.
+ * @throws ProtocolError `body`, naming the field
+ */
+export const checkBody = <K extends Kind>(kind: K, value: unknown): Messages[K] =>
+  READERS[kind](Field.fields(value, kind))
+
+type Readers = { readonly [K in Kind]: (f: Field.Fields) => Messages[K] }
+
+const nothing = (): Record<string, never> => ({})
+const nonce = (f: Field.Fields): { readonly nonce: number } => ({ nonce: Field.count(f, "nonce") })
+
+const element =
+  (name: string) =>
+  (value: unknown): string =>
+    Field.id({ [name]: value }, name)
+const version = (value: unknown): number => Field.count({ version: value }, "version")
+const address = element("address")
+
+const hello = (f: Field.Fields): Hello => ({
+  versions: Field.list(f, "versions", MAX_VERSIONS, version),
+  peer: Field.id(f, "peer"),
+  software: Field.text(f, "software"),
+  ...(Field.has(f, "address") ? { address: Field.id(f, "address") } : {})
+})
+
+const fault = (f: Field.Fields): Fault => ({
+  kind: Field.word(f, "kind", FAULT_KINDS),
+  code: Field.word(f, "code", FAULT_CODES),
+  detail: Field.cutText(f, "detail", MAX_DETAIL),
+  ...(Field.has(f, "retryAfter") ? { retryAfter: Field.seconds(f, "retryAfter") } : {}),
+  ...(Field.has(f, "position") ? { position: Field.tokens(f, "position") } : {}),
+  ...(Field.has(f, "peer") ? { peer: Field.id(f, "peer") } : {})
+})
+
+const announcement = (f: Field.Fields): Announcement => {
+  const modelBlocks = Field.count(f, "modelBlocks", MAX_BLOCKS)
+  const blocks = Field.blocks(f, "blocks")
+  if (blocks.to > modelBlocks) {
+    throw new ProtocolError("body", `"blocks" must lie in the model's ${modelBlocks}: got ${blocks.from}:${blocks.to}`)
+  }
+  return {
+    peer: Field.id(f, "peer"),
+    addresses: Field.list(f, "addresses", MAX_ADDRESSES, address),
+    model: Field.id(f, "model"),
+    modelName: Field.text(f, "modelName"),
+    modelBlocks,
+    blocks,
+    state: Field.word(f, "state", ["joining", "online", "draining"]),
+    decodeRate: Field.rate(f, "decodeRate"),
+    prefillRate: Field.rate(f, "prefillRate"),
+    digest: Field.text(f, "digest"),
+    freeTokens: Field.real(f, "freeTokens", Number.MAX_SAFE_INTEGER),
+    maxTokens: Field.tokens(f, "maxTokens"),
+    sessions: Field.count(f, "sessions"),
+    queue: Field.count(f, "queue"),
+    version: Field.text(f, "version"),
+    timeToLive: Field.seconds(f, "timeToLive")
+  }
+}
+
+const next = (f: Field.Fields, name: string): Next => {
+  const n = Field.fields(f[name], name)
+  return Field.word(n, "kind", ["client", "peer"]) === "client"
+    ? { kind: "client" }
+    : { kind: "peer", peer: Field.id(n, "peer"), address: Field.id(n, "address"), session: Field.id(n, "session") }
+}
+
+const link = (f: Field.Fields): Link => ({
+  next: next(f, "next"),
+  sendFrom: Field.tokens(f, "sendFrom"),
+  journalFrom: f.journalFrom === -1 ? -1 : Field.tokens(f, "journalFrom")
+})
+
+/** `position` and `tokens` of rows whose end is a position too. */
+const extent = (f: Field.Fields): { readonly position: number; readonly tokens: number } => {
+  const position = Field.tokens(f, "position")
+  const tokens = Field.someTokens(f, "tokens")
+  if (position + tokens > MAX_TOKENS)
+    throw new ProtocolError("body", `"position" and "tokens" must end by ${MAX_TOKENS}`)
+  return { position, tokens }
+}
+
+const step = (f: Field.Fields): Step => {
+  const { position, tokens } = extent(f)
+  return {
+    session: Field.id(f, "session"),
+    epoch: Field.count(f, "epoch"),
+    position,
+    tokens,
+    codec: Field.word(f, "codec", CODECS),
+    want: Field.word(f, "want", ["all", "last"])
+  }
+}
+
+const rows = (f: Field.Fields): Rows => {
+  const { position, tokens } = extent(f)
+  return {
+    session: Field.id(f, "session"),
+    epoch: Field.count(f, "epoch"),
+    position,
+    tokens,
+    codec: Field.word(f, "codec", CODECS)
+  }
+}
+
+const status = (f: Field.Fields): Status => ({
+  announcement: Field.has(f, "announcement") ? announcement(Field.fields(f.announcement, "announcement")) : undefined,
+  sessions: Field.count(f, "sessions"),
+  kvTokens: Field.real(f, "kvTokens", Number.MAX_SAFE_INTEGER),
+  channels: Field.count(f, "channels"),
+  uptimeSeconds: Field.real(f, "uptimeSeconds", Number.MAX_SAFE_INTEGER),
+  residentBytes: Field.real(f, "residentBytes", Number.MAX_SAFE_INTEGER)
+})
+
+const READERS: Readers = {
+  hello,
+  welcome: (f) => ({
+    version: Field.count(f, "version"),
+    peer: Field.id(f, "peer"),
+    software: Field.text(f, "software")
+  }),
+  fault,
+  ping: nonce,
+  pong: nonce,
+  ok: nothing,
+  announce: announcement,
+  find: (f) => ({ model: Field.text(f, "model") }),
+  found: (f) => ({
+    announcements: Field.list(f, "announcements", MAX_ANNOUNCEMENTS, (value) =>
+      announcement(Field.fields(value, "announcements"))
+    )
+  }),
+  open: (f) => ({
+    session: Field.id(f, "session"),
+    epoch: Field.count(f, "epoch"),
+    model: Field.id(f, "model"),
+    blocks: Field.blocks(f, "blocks"),
+    maxTokens: Field.someTokens(f, "maxTokens"),
+    codec: Field.word(f, "codec", CODECS),
+    ...link(f)
+  }),
+  opened: (f) => ({ digest: Field.text(f, "digest"), reproducible: Field.flag(f, "reproducible") }),
+  hold: (f) => ({ session: Field.id(f, "session"), epoch: Field.count(f, "epoch") }),
+  relink: (f) => ({
+    session: Field.id(f, "session"),
+    epoch: Field.count(f, "epoch"),
+    keep: Field.tokens(f, "keep"),
+    ...link(f)
+  }),
+  position: (f) => ({ position: Field.tokens(f, "position") }),
+  step,
+  output: rows,
+  journal: rows,
+  sessionFault: (f) => ({
+    session: Field.id(f, "session"),
+    epoch: Field.count(f, "epoch"),
+    fault: fault(Field.fields(f.fault, "fault"))
+  }),
+  close: (f) => ({ session: Field.id(f, "session") }),
+  draining: (f) => ({ session: Field.text(f, "session"), graceSeconds: Field.seconds(f, "graceSeconds") }),
+  status: nothing,
+  statusReply: status
+}

@@ -1,0 +1,13 @@
+/**
+ * Min-latency chains of servers over a swarm graph.
+ * @module
+ */
+export * from "./bans.ts"
+export * from "./Costs.ts"
+export * from "./candidates.ts"
+export * from "./coverage.ts"
+export * from "./dijkstra.ts"
+export * from "./graph.ts"
+export * from "./layer.ts"
+export * from "./planRoute.ts"
+export * from "./Router.ts"

@@ -1,0 +1,8 @@
+import * as Routing from "@swarm/routing"
+import * as compliance from "@swarm/routing/compliance"
+import { Effect } from "effect"
+
+compliance.router({
+  name: "the router by Dijkstra's algorithm",
+  make: (known) => Routing.make({ known: Effect.succeed(known) })
+})

@@ -1,0 +1,45 @@
+/**
+ * Reading parts of files, with typed errors.
+ * @module
+ */
+import * as fs from "node:fs"
+import { FormatError } from "../FormatError.ts"
+
+/** One `read` call takes at most this (the system's own limit is 2^31 - 4096). */
+const CHUNK_BYTES = 2 ** 30
+
+const failure = (file: string, cause: unknown, tensor?: string): FormatError =>
+  cause instanceof FormatError
+    ? cause
+    : new FormatError({
+        file,
+        ...(tensor === undefined ? {} : { tensor }),
+        detail: cause instanceof Error ? cause.message : String(cause),
+        cause
+      })
+
+/** Runs `use` with `file` open for reading. Any failure becomes a {@link FormatError}. */
+export const withFile = <A>(file: string, use: (descriptor: number, size: number) => A, tensor?: string): A => {
+  try {
+    const descriptor = fs.openSync(file, "r")
+    try {
+      const stat = fs.fstatSync(descriptor)
+      if (!stat.isFile()) throw new FormatError({ file, detail: "not a file" })
+      return use(descriptor, stat.size)
+    } finally {
+      fs.closeSync(descriptor)
+    }
+  } catch (cause) {
+    throw failure(file, cause, tensor)
+  }
+}
+
+/** Fills `out` from byte `position`. Throws `Error` where the file ends before. */
+export const fill = (descriptor: number, out: Uint8Array, position: number): void => {
+  let done = 0
+  while (done < out.length) {
+    const count = fs.readSync(descriptor, out, done, Math.min(CHUNK_BYTES, out.length - done), position + done)
+    if (count === 0) throw new Error(`the file ends at byte ${position + done}, ${out.length - done} bytes too early`)
+    done += count
+  }
+}
