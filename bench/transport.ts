@@ -11,6 +11,7 @@
 import { fork } from "node:child_process"
 import { connect, createServer, type Socket } from "node:net"
 import { fileURLToPath } from "node:url"
+import { decodeFrame, encodeFrame } from "@swarm/protocol"
 import { type Connection, layerWebSocket, makeNetwork, type Transport } from "@swarm/transport"
 import { Effect, type Scope } from "effect"
 import { WebSocket, WebSocketServer } from "ws"
@@ -131,7 +132,19 @@ const measure = async (way: Way, payload: Uint8Array, count: number, work: numbe
   return median(times)
 }
 
+/** Microseconds to encode and decode a frame, both together. */
+const codec = (payload: Uint8Array): number => {
+  const times: Array<number> = []
+  for (let round = 0; round < ROUNDS; round++) {
+    const start = performance.now()
+    for (let i = 0; i < 2000; i++) decodeFrame(encodeFrame("step", 0, step, payload))
+    times.push(((performance.now() - start) * 1000) / 2000)
+  }
+  return median(times)
+}
+
 const compare = Effect.gen(function* () {
+  for (const size of SIZES) console.log(`encode and decode ${size} B: ${codec(new Uint8Array(size)).toFixed(1)} µs`)
   const child = fork(fileURLToPath(import.meta.url), ["echo"])
   yield* Effect.addFinalizer(() => Effect.sync(() => child.disconnect()))
   const at = yield* Effect.promise(() => new Promise<Addresses>((resolve) => child.once("message", resolve as never)))

@@ -45,7 +45,7 @@ const remedies = [
   ],
   [
     /ERR_PNPM_OUTDATED_LOCKFILE|frozen-lockfile/i,
-    "pnpm-lock.yaml does not fit the package.json files: run `npx pnpm@VERSION install` with the version of `packageManager`, and commit the lockfile."
+    "pnpm-lock.yaml does not fit the package.json files: run `npx MANAGER install` and commit the lockfile."
   ]
 ]
 
@@ -56,15 +56,19 @@ const install = async (report) => {
   let told = Date.now()
   const { code, output } = await run(
     "npx",
-    ["--yes", manager, "install", "--frozen-lockfile", "--ignore-scripts", "--reporter=append-only"],
+    [
+      "--yes",
+      manager,
+      "install",
+      "--frozen-lockfile",
+      "--ignore-scripts",
+      "--reporter=append-only",
+      // the version is pinned by this command: pnpm must not switch itself, nor ask before it replaces a foreign layout
+      "--config.manage-package-manager-versions=false",
+      "--config.confirm-modules-purge=false"
+    ],
     {
-      env: {
-        ONNXRUNTIME_NODE_INSTALL: "skip",
-        // the version is pinned by the command above: pnpm must not switch itself
-        npm_config_manage_package_manager_versions: "false",
-        npm_config_confirm_modules_purge: "false",
-        npm_config_ignore_scripts: "true"
-      },
+      env: { ONNXRUNTIME_NODE_INSTALL: "skip" },
       onOutput: (text) => {
         const progress = /resolved (\d+), reused (\d+), downloaded (\d+), added (\d+)/.exec(text)
         if (progress === null || Date.now() - told < 2_000) return
@@ -74,7 +78,7 @@ const install = async (report) => {
     }
   )
   if (code === 0) return
-  const remedy = remedies.find(([symptom]) => symptom.test(output))?.[1]
+  const remedy = remedies.find(([symptom]) => symptom.test(output))?.[1]?.replace("MANAGER", manager)
   const notFound =
     code === 127 ? "npx was not found: it comes with npm; install npm and run the command again." : undefined
   throw new SetupError(

@@ -44,22 +44,9 @@ export const steps = () => [
   { name: "index", commands: [typed("package-index.ts")] },
   {
     name: "types",
-    commands: [[tool("typescript", "tsc"), "-b", "tsconfig.json", "tsconfig.test.json", "--pretty", "false"]]
+    commands: [[tool("typescript", "tsc"), "-b", "--pretty", "false"]]
   },
-  {
-    name: "effect",
-    commands: [
-      [
-        tool("@effect/language-service"),
-        "diagnostics",
-        "--project",
-        "tsconfig.test.json",
-        "--strict",
-        "--format",
-        "text"
-      ]
-    ]
-  },
+  { name: "effect", commands: [typed("check-effect.ts")] },
   { name: "knip", commands: [[tool("knip"), "--no-progress"]] },
   { name: "test", commands: [[tool("vitest"), "run"]], tests: true, minutes: 20 },
   { name: "build", commands: [["tools/build.mjs", "--types"]] },

@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import { WeightCacheError } from "./ComputeError.ts"
 
 /** Raise when the layout of the cache changes. */
-const LAYOUT = 1
+const LAYOUT = 2
 const PAGE = 4096
 const INDEX = "index.json"
 const PACKED = "packed.bin"
@@ -24,6 +24,7 @@ const RAW = "raw.bin"
 export interface Weights {
   readonly folder: string
   readonly packed: boolean
+  /** Bytes that a run reads: what stands in memory once it has run. */
   readonly bytes: number
   readonly locate: (name: string) => ExternalData
 }
@@ -81,7 +82,7 @@ export const prepareWeights = (
         const packed = yield* engine.pack({ model: request.graph(locator(raw)), folder: temporary }, PACKED)
         const entries: Index["entries"] = {}
         for (const [name, { offset, length, prepacked }] of packed.entries) entries[name] = { offset, length, extra: { ...prepacked } }
-        index = { location: packed.location, bytes: packed.bytes, packed: true, entries }
+        index = { location: packed.location, bytes: packed.mappedBytes, packed: true, entries }
         yield* attempt(() => fs.rmSync(path.join(temporary, RAW), { force: true }))
       }
       return yield* attempt(() => {

@@ -21,18 +21,25 @@ export interface DeviceTensor {
   readonly shape: ReadonlyArray<number>
   readonly bytes: number
   readonly data: HostArray | undefined
-  /** Releases the memory. The tensor must not be bound to a binding that runs again. Idempotent. */
+  /** Releases the memory, after the runs in flight that use it; further runs reject. Idempotent. */
   readonly free: () => void
 }
 
-/** The tensors that one run reads and writes. Not for two runs at once. */
+/**
+ * The tensors that one run reads and writes. Not for two runs at once. Binding throws `TypeError` during a run, after
+ * `close`, and for a tensor that is freed or of another engine; what is bound already costs nothing to bind again.
+ */
 export interface Binding {
   /** Binds `tensor` to the graph input `name` until bound anew. Throws `RangeError` for an unknown name. */
   readonly input: (name: string, tensor: DeviceTensor) => void
   /** Binds `tensor` to the graph output `name`. The same tensor as an input: computed in place where the operator can. */
   readonly output: (name: string, tensor: DeviceTensor) => void
-  /** Runs the graph once. The event loop stays free meanwhile. Rejects with `RunError`. */
+  /**
+   * Runs the graph once; every input and output must be bound. The event loop stays free meanwhile. Rejects with
+   * `RunError`, after which the binding is as good as before.
+   */
   readonly run: () => Promise<void>
+  /** Releases the binding, after a run in flight. Idempotent. */
   readonly close: () => void
 }
 
@@ -100,7 +107,8 @@ export interface Service {
   ) => DeviceTensor
   /**
    * Writes the weights of a graph in the form that the kernels use, each blob page-aligned, so that several programs
-   * and processes map one copy. Undefined where the layer cannot. `location` names the file to write in `folder`.
+   * and processes map one copy. Undefined where the layer cannot. `location` names the file to write in `folder`;
+   * nothing else is left there. Meanwhile the disk holds the result twice and memory once.
    */
   readonly pack:
     | ((

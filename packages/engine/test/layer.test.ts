@@ -6,12 +6,9 @@ import { vi } from "vitest"
 import { Engine, layer, layerCapi } from "../src/index.ts"
 import { addOne } from "../src/internal/complianceGraphs.ts"
 
-vi.mock("../src/internal/library.ts", async (original) => ({
-  ...(await original<object>()),
-  libraryPath: () => {
-    throw new Error("no library for this platform")
-  }
-}))
+vi.mock("koffi", () => {
+  throw new Error("no binary for this platform")
+})
 
 it.scopedLive("layer falls back to the binding where the C API cannot be loaded, and says so", () =>
   Effect.gen(function* () {
@@ -28,6 +25,6 @@ it.scopedLive("layer falls back to the binding where the C API cannot be loaded,
       assert.deepStrictEqual((yield* engine.load({ model: addOne() })).outputs, ["y"])
     }).pipe(Effect.scoped, Effect.provide(layer.pipe(Layer.provide(logger))))
     assert.strictEqual(warnings.length, 1)
-    assert.match(warnings[0] ?? "", /no library for this platform/)
+    assert.match(warnings[0] ?? "", /^Cannot load the runtime library: .*falling back/s)
   })
 )

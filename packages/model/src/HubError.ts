@@ -28,7 +28,7 @@ export class NotCached extends Data.TaggedError("NotCached")<{
  *
  * | reason | when | what to do |
  * | --- | --- | --- |
- * | `offline` | no connection, or it broke too often | *later* |
+ * | `offline` | no connection, or it breaks and nothing arrives | *later* |
  * | `busy` | 429 or a fault of the Hub (5xx) | *later* |
  * | `unauthorized` | 401: private, or the name does not exist | set `HF_TOKEN` or check the name |
  * | `gated` | 403, or the Hub says so | accept the licence on the model's page, set `HF_TOKEN` |

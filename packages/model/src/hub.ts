@@ -54,7 +54,7 @@ export interface Pulled {
   readonly bytes: number
 }
 
-/** After the first attempt at a listing or a file. */
+/** After the first attempt, where nothing arrives. */
 const RETRIES = 4
 /** Files in flight at once. */
 const CONCURRENCY = 4
@@ -129,7 +129,15 @@ export const pull = (reference: string, options: PullOptions = {}): Effect.Effec
           onBytes: (bytes) => advance(file, bytes)
         })
       })
-    yield* Effect.forEach(blobs, (file) => persist(download(file)), { concurrency: CONCURRENCY, discard: true })
+    /** A connection that breaks again and again is no reason to give up as long as something arrives. */
+    const finish = (file: HubFile): Effect.Effect<void, HubError> =>
+      Effect.suspend(() => {
+        const before = received.get(file.etag) ?? 0
+        const advanced = (error: HubError): boolean =>
+          error.reason === "offline" && (received.get(file.etag) ?? 0) > before
+        return persist(download(file)).pipe(Effect.catchIf(advanced, () => finish(file)))
+      })
+    yield* Effect.forEach(blobs, finish, { concurrency: CONCURRENCY, discard: true })
     for (const file of choice.files) {
       yield* settled(reference, () => linkBlob(reference, blobOf(file), join(snapshot, file.path)))
     }

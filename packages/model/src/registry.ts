@@ -9,7 +9,10 @@ import { qwen2 } from "./families/qwen2.ts"
 import { qwen3 } from "./families/qwen3.ts"
 import { UnknownArchitecture } from "./ModelError.ts"
 
-const families: Array<Family> = [llama, mistral, qwen2, qwen3]
+/** The families that are read without registering anything. */
+export const builtIn = [llama, mistral, qwen2, qwen3] as const
+
+const families: Array<Family> = [...builtIn]
 
 /** Adds a family. A later one wins over an earlier one of the same type, so that built-in families can be replaced. */
 export const registerFamily = (family: Family): void => {

@@ -5,12 +5,12 @@ import { fileURLToPath } from "node:url"
 import * as FastCheck from "effect/FastCheck"
 import { assert, describe, expect, it } from "vitest"
 import { openGguf } from "../src/gguf.ts"
-import type { Tokenizer } from "../src/Tokenizer.ts"
+import type { ChatMessage, Tokenizer } from "../src/Tokenizer.ts"
 import { TokenizerError } from "../src/TokenizerError.ts"
 import { tokenizerFromFolder } from "../src/tokenizers/folder.ts"
 import { tokenizerFromGguf } from "../src/tokenizers/gguf.ts"
 import { tokenizerFromJson } from "../src/tokenizers/json.ts"
-import { asGguf, fixture, fixtures, metadataOf, readFixture, sentencePieceFixture } from "./tokenizerFixtures.ts"
+import { asGguf, fixture, fixtures, metadataOf, readList, sentencePieceFixture } from "./tokenizerFixtures.ts"
 
 const failure = (run: () => unknown): TokenizerError => {
   try {
@@ -217,8 +217,12 @@ describe("tokenizerFromFolder", () => {
   it("reads the embedded model's, with the ids and texts of transformers", () => {
     const folder = fileURLToPath(new URL("../models/tiny", import.meta.url))
     const tokenizer = tokenizerFromFolder(folder)
-    const cases = readFixture(join(folder, "reference.json"))
-    assert(Array.isArray(cases))
+    const cases = readList<{
+      readonly prompt: string
+      readonly ids: ReadonlyArray<number>
+      readonly greedy_ids: ReadonlyArray<number>
+      readonly text: string
+    }>(join(folder, "reference.json"))
     for (const { prompt, ids, greedy_ids, text } of cases) {
       assert.deepStrictEqual(tokenizer.encode(prompt), ids)
       assert.strictEqual(tokenizer.decode(greedy_ids), text)
@@ -239,18 +243,21 @@ describe("tokenizerFromFolder", () => {
 const smollm2 = process.env.SWARM_SMOLLM2 ?? join(homedir(), ".cache/swarm/models/SmolLM2-135M-Instruct.Q4_1.gguf")
 
 describe.skipIf(!existsSync(smollm2))("SmolLM2", () => {
-  const cases = (name: string): ReadonlyArray<Record<string, never>> => {
-    const value = readFixture(new URL(`../../../test/fixtures/smollm2/${name}`, import.meta.url))
-    assert(Array.isArray(value))
-    return value
-  }
+  const url = (name: string): URL => new URL(`../../../test/fixtures/smollm2/${name}`, import.meta.url)
+  const encodings = readList<{ readonly text: string; readonly ids: ReadonlyArray<number> }>(url("tokenizer.json"))
+  const chats = readList<{
+    readonly messages: ReadonlyArray<ChatMessage>
+    readonly add_generation_prompt: boolean
+    readonly text: string
+    readonly ids: ReadonlyArray<number>
+  }>(url("chat.json"))
   const load = () => tokenizerFromGguf(smollm2, openGguf(smollm2).metadata)
 
   it("gives the ids of the fixtures", () => {
     const tokenizer = load()
-    for (const { text, ids } of cases("tokenizer.json")) {
+    for (const { text, ids } of encodings) {
       assert.deepStrictEqual(tokenizer.encode(text), ids, JSON.stringify(text))
-      assert.strictEqual(tokenizer.decode(ids ?? [], { special: true }), text)
+      assert.strictEqual(tokenizer.decode(ids, { special: true }), text)
     }
     assert.strictEqual(tokenizer.bos, 1)
     assert.deepStrictEqual(tokenizer.eos, [2])
@@ -258,8 +265,8 @@ describe.skipIf(!existsSync(smollm2))("SmolLM2", () => {
 
   it("renders the chats of the fixtures", () => {
     const tokenizer = load()
-    for (const { messages, add_generation_prompt, text, ids } of cases("chat.json")) {
-      const rendered = tokenizer.chat(messages ?? [], { addGenerationPrompt: add_generation_prompt === true })
+    for (const { messages, add_generation_prompt, text, ids } of chats) {
+      const rendered = tokenizer.chat(messages, { addGenerationPrompt: add_generation_prompt })
       assert.strictEqual(rendered, text)
       assert.deepStrictEqual(tokenizer.encode(rendered, { special: false }), ids)
     }

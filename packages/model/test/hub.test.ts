@@ -92,6 +92,20 @@ describe("pull", () => {
     })
   )
 
+  it.scopedLive("does not give up while something arrives", () =>
+    Effect.gen(function* () {
+      const { hub, download } = yield* setUp
+      hub.fault = (request, response, path) => {
+        if (path !== "model.safetensors" || !request.url?.startsWith("/lfs/")) return false
+        sendContent(request, response, weights, 25_000)
+        return true
+      }
+      const pulled = yield* download()
+      assert.isTrue(readFileSync(join(pulled.folder, "model.safetensors")).equals(weights))
+      assert.lengthOf(contentRequests(hub), 12)
+    })
+  )
+
   it.scopedLive("goes on in a later pull, and gives up in between", () =>
     Effect.gen(function* () {
       const { hub, cache, download } = yield* setUp

@@ -33,7 +33,14 @@ export interface GgufFixture {
 
 const folder = new URL("fixtures/tokenizers/", import.meta.url)
 
-export const readFixture = (path: string | URL): unknown => JSON.parse(readFileSync(path, "utf8"))
+const readFixture = (path: string | URL): unknown => JSON.parse(readFileSync(path, "utf8"))
+
+/** A list of cases; their shape is that of the fixtures' README. */
+export const readList = <Case>(path: string | URL): ReadonlyArray<Case> => {
+  const value: Array<Case> = JSON.parse(readFileSync(path, "utf8"))
+  if (!Array.isArray(value) || value.length === 0) throw new Error(`${path} is not a list of cases`)
+  return value
+}
 
 const isFixture = (value: unknown): value is Omit<TokenizerFixture, "name"> =>
   typeof value === "object" && value !== null && "tokenizer" in value && "cases" in value

@@ -4,13 +4,13 @@
  * | offset | bytes | field (little endian) |
  * | --- | --- | --- |
  * | 0 | 4 | magic `SWRM` |
- * | 4 | 1 | version of this layout |
- * | 5 | 1 | kind |
- * | 6 | 2 | flags, 0 |
- * | 8 | 4 | request number; 0: a notification |
- * | 12 | 4 | b, bytes of the body |
- * | 16 | 4 | p, bytes of the payload |
- * | 20 | 4 | CRC-32 (zlib) of bytes 0–19 and of everything from 24 on |
+ * | 4 | 4 | CRC-32 (zlib) of everything from 8 on |
+ * | 8 | 1 | version of this layout |
+ * | 9 | 1 | kind |
+ * | 10 | 2 | flags, 0 |
+ * | 12 | 4 | request number; 0: a notification |
+ * | 16 | 4 | b, bytes of the body |
+ * | 20 | 4 | p, bytes of the payload |
  * | 24 | b | body: a MessagePack map |
  * | | 0–7 | zeros, so that the payload starts at a multiple of 8 |
  * | | p | payload |
@@ -96,14 +96,14 @@ export const encodeFrame = <K extends Kind>(
   const frame = new Uint8Array(buffer)
   const view = new DataView(buffer)
   view.setUint32(0, MAGIC, true)
-  view.setUint8(4, FRAME_VERSION)
-  view.setUint8(5, numberOf(kind))
-  view.setUint32(8, request, true)
-  view.setUint32(12, packed.length, true)
-  view.setUint32(16, payloadBytes, true)
+  view.setUint8(8, FRAME_VERSION)
+  view.setUint8(9, numberOf(kind))
+  view.setUint32(12, request, true)
+  view.setUint32(16, packed.length, true)
+  view.setUint32(20, payloadBytes, true)
   frame.set(packed, PREFIX_BYTES)
   if (payloadBytes > 0) fill(frame, start, payload)
-  view.setUint32(20, checksum(frame), true)
+  view.setUint32(4, checksum(frame), true)
   return frame
 }
 
@@ -118,12 +118,12 @@ export const decodeFrame = (bytes: Uint8Array): Frame => {
   if (bytes.length < PREFIX_BYTES) throw new ProtocolError("length", `${bytes.length} bytes are less than a prefix`)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   if (view.getUint32(0, true) !== MAGIC) throw new ProtocolError("magic", "these bytes are not a frame")
-  const version = view.getUint8(4)
+  const version = view.getUint8(8)
   if (version !== FRAME_VERSION) {
     throw new ProtocolError("version", `the layout is of version ${version}, not ${FRAME_VERSION}`)
   }
-  const bodyBytes = view.getUint32(12, true)
-  const payloadBytes = view.getUint32(16, true)
+  const bodyBytes = view.getUint32(16, true)
+  const payloadBytes = view.getUint32(20, true)
   if (bodyBytes > MAX_BODY) throw new ProtocolError("limit", `${bodyBytes} bytes of body: at most ${MAX_BODY}`)
   if (payloadBytes > MAX_PAYLOAD) {
     throw new ProtocolError("limit", `${payloadBytes} bytes of payload: at most ${MAX_PAYLOAD}`)
@@ -132,9 +132,9 @@ export const decodeFrame = (bytes: Uint8Array): Frame => {
   if (bytes.length !== start + payloadBytes) {
     throw new ProtocolError("length", `${bytes.length} bytes came where the prefix says ${start + payloadBytes}`)
   }
-  if (view.getUint32(20, true) !== checksum(bytes)) throw new ProtocolError("checksum", "the bytes were changed")
-  const kind = kindOf(view.getUint8(5))
-  if (kind === undefined) throw new ProtocolError("kind", `no message has the number ${view.getUint8(5)}`)
+  if (view.getUint32(4, true) !== checksum(bytes)) throw new ProtocolError("checksum", "the bytes were changed")
+  const kind = kindOf(view.getUint8(9))
+  if (kind === undefined) throw new ProtocolError("kind", `no message has the number ${view.getUint8(9)}`)
 
   const body = checkBody(kind, unpack(bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + bodyBytes)))
   const unaligned = payloadBytes > 0 && ((bytes.byteOffset + start) & 7) !== 0
@@ -143,7 +143,7 @@ export const decodeFrame = (bytes: Uint8Array): Frame => {
     : payloadBytes > 0
       ? new Uint8Array(bytes.buffer, bytes.byteOffset + start, payloadBytes)
       : EMPTY
-  return { kind, request: view.getUint32(8, true), body, payload } as Frame
+  return { kind, request: view.getUint32(12, true), body, payload } as Frame
 }
 
 const checkedBody = <K extends Kind>(kind: K, body: Messages[K]): Messages[K] => {
@@ -174,4 +174,4 @@ const fill = (frame: Uint8Array, start: number, payload: Payload): void => {
   }
 }
 
-const checksum = (frame: Uint8Array): number => crc32(frame.subarray(PREFIX_BYTES), crc32(frame.subarray(0, 20)))
+const checksum = (frame: Uint8Array): number => crc32(frame.subarray(8))

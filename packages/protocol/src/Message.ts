@@ -71,6 +71,7 @@ export interface Open extends Link {
   readonly maxTokens: number
   readonly codec: WireCodec
 }
+/** What the server says to an opened session. */
 export interface Opened {
   readonly digest: string
   readonly reproducible: boolean
@@ -120,6 +121,7 @@ export interface SessionFault {
   readonly fault: Fault
 }
 
+/** The first message of who dials: says who is there and what it speaks. */
 export interface Hello {
   /** Versions of the protocol that the sender speaks. */
   readonly versions: ReadonlyArray<number>
@@ -128,6 +130,7 @@ export interface Hello {
   /** Present if the sender serves: where it can be dialled. */
   readonly address?: string
 }
+/** The answer to a hello: the version that both will speak. */
 export interface Welcome {
   readonly version: number
   readonly peer: string

@@ -48,7 +48,7 @@ describe("encodeFrame and decodeFrame", () => {
 
   it("read bytes made by other software, ignoring a field they do not know", () => {
     // made with Python's struct and zlib.crc32: {"session": "s-1", "extra": 1}, request 5, payload 1 2 3
-    const hex = "5357524d01130000050000001400000003000000f8514fd982a773657373696f6ea3732d31a565787472610100000000010203"
+    const hex = "5357524dd7f429070113000005000000140000000300000082a773657373696f6ea3732d31a565787472610100000000010203"
     const frame = decodeFrame(Buffer.from(hex, "hex"))
     assert.deepStrictEqual(
       { ...frame, payload: [...frame.payload] },
@@ -133,9 +133,9 @@ describe("decodeFrame refuses", () => {
     ["nothing", "length", new Uint8Array(0)],
     ["half a prefix", "length", good.slice(0, PREFIX_BYTES - 1)],
     ["another magic", "magic", changed((v) => v.setUint32(0, 0))],
-    ["another version", "version", changed((v) => v.setUint8(4, 2))],
-    ["a huge body, before it allocates", "limit", changed((v) => v.setUint32(12, MAX_BODY + 1, true))],
-    ["a huge payload, before it allocates", "limit", changed((v) => v.setUint32(16, 0xffff_ffff, true))],
+    ["another version", "version", changed((v) => v.setUint8(8, 2))],
+    ["a huge body, before it allocates", "limit", changed((v) => v.setUint32(16, MAX_BODY + 1, true))],
+    ["a huge payload, before it allocates", "limit", changed((v) => v.setUint32(20, 0xffff_ffff, true))],
     ["a frame cut short", "length", good.slice(0, -1)],
     ["bytes behind the frame", "length", Uint8Array.from([...good, 0])],
     ["a changed byte", "checksum", changed((v) => v.setUint8(good.length - 1, 0xff))]

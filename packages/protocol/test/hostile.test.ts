@@ -17,16 +17,16 @@ const forge = (kind: number, body: Uint8Array, payload = new Uint8Array(0)): Uin
   const start = 24 + Math.ceil(body.length / 8) * 8
   const frame = new Uint8Array(start + payload.length)
   const view = new DataView(frame.buffer)
-  frame.set([0x53, 0x57, 0x52, 0x4d, 1, kind])
-  view.setUint32(12, body.length, true)
-  view.setUint32(16, payload.length, true)
+  frame.set([0x53, 0x57, 0x52, 0x4d, 0, 0, 0, 0, 1, kind])
+  view.setUint32(16, body.length, true)
+  view.setUint32(20, payload.length, true)
   frame.set(body, 24)
   frame.set(payload, start)
   return sign(frame)
 }
 const sign = (frame: Uint8Array): Uint8Array => {
   if (frame.length >= 24) {
-    new DataView(frame.buffer).setUint32(20, crc32(frame.subarray(24), crc32(frame.subarray(0, 20))), true)
+    new DataView(frame.buffer).setUint32(4, crc32(frame.subarray(8)), true)
   }
   return frame
 }

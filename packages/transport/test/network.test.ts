@@ -277,7 +277,7 @@ for (const { name, transport, address } of carriers) {
         const t = yield* Transport
         const messages = yield* Effect.promise(async () => {
           const other = hello()
-          other[4] = 9 // the layout's version
+          other[8] = 9 // the layout's version
           return [hello({ versions: [98, 99] }), other]
         })
         for (const message of messages) {

@@ -33,7 +33,6 @@ const signatures = {
   CreateSessionOptions: [10, [out]],
   SetOptimizedModelFilePath: [11, [pointer, pathText]],
   DisableMemPattern: [17, [pointer]],
-  DisableCpuMemArena: [19, [pointer]],
   SetSessionGraphOptimizationLevel: [23, [pointer, "int"]],
   SetIntraOpNumThreads: [24, [pointer, "int"]],
   SessionGetInputCount: [30, [pointer, outSize]],
@@ -105,8 +104,8 @@ const ARENA_ALLOCATOR = 1
 const DEFAULT_MEMORY = 0
 
 const open = (): Ort => {
-  keepHeapSmall()
   const library = loadLibrary(libraryPath())
+  keepHeapSmall()
   const base = library.func("void *OrtGetApiBase()")()
   const [getApi, getVersion]: ReadonlyArray<Pointer> = koffi.decode(base, koffi.array(pointer, 2))
   const version: string = koffi.call(getVersion, koffi.proto(text, []))
@@ -159,14 +158,14 @@ const open = (): Ort => {
   const inFlight = new Set<ReadonlyArray<unknown>>()
   const callAsync: Ort["callAsync"] = (name, ...args) =>
     new Promise((resolve, reject) => {
-      // the call reads and writes memory of its arguments, which only this keeps from being collected
-      inFlight.add(args)
       get(name).async(...args, (error: unknown, status: Pointer | null) => {
         inFlight.delete(args)
         const failed = error ?? failure(status)
         if (failed === undefined || failed === null) resolve()
         else reject(failed)
       })
+      // the call reads and writes memory of its arguments, which only this keeps from being collected
+      inFlight.add(args)
     })
   const makeAsync: Ort["makeAsync"] = async (name, ...args) => {
     const result: [Pointer | null] = [null]

@@ -90,7 +90,7 @@ export const runSpan = async (
       const feeds: Record<string, ort.Tensor> = { x: new ort.Tensor("float32", x, [1, rows, plan.hiddenSize]) }
       const fetches: Record<string, ort.Tensor | null> = { y: null }
       if (sessions > 1) {
-        feeds["split"] = new ort.Tensor(
+        feeds.split = new ort.Tensor(
           "int64",
           BigInt64Array.from(steps, (step) => BigInt(step.tokens)),
           [sessions]

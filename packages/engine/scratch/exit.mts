@@ -1,3 +1,0 @@
-import {Engine,layerCapi,layerBinding} from "../src/index.ts";import * as Effect from "effect/Effect";import {longWork} from "../src/internal/complianceGraphs.ts"
-await Effect.runPromise(Effect.scoped(Effect.gen(function*(){const e=yield* Engine;const p=yield* e.load({model:longWork(512,200)});const b=p.bind();const x=e.tensor("f32",[512,512]),y=e.tensor("f32",[512,512]);b.input("x",x);b.output("y",y);void b.run().then(()=>console.log("done"));yield* Effect.sleep("100 millis");if(process.env.THROW)throw new Error("boom");if(process.env.UNC)setTimeout(()=>{throw new Error("x")},5);else process.exit(0);yield* Effect.never
-})).pipe(Effect.provide(process.env.B?layerBinding:layerCapi)))

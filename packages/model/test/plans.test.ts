@@ -1,0 +1,159 @@
+/**
+ * Weight formats, sizes and the limits of plans.
+ */
+import * as path from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import {
+  type Architecture,
+  blockBytes,
+  kvBytesPerToken,
+  type PlanOptions,
+  parameters,
+  rotaryFrequencies
+} from "../src/index.ts"
+import { planHead, planSpan } from "../src/planSpan.ts"
+import type { Weights } from "../src/Weights.ts"
+import { makeChain } from "./support/chain.ts"
+import { expectedOf, fixtures, open } from "./support/fixtures.ts"
+
+const qwen3 = open(path.join(fixtures, "families/qwen3"))
+const bytesOf = (list: ReadonlyArray<{ readonly bytes: number }>) => list.reduce((sum, { bytes }) => sum + bytes, 0)
+
+describe("weight formats", () => {
+  const expected = expectedOf(path.join(fixtures, "families/qwen3"), qwen3.blocks)
+  const x = qwen3.embedding().lookup(expected.ids)
+
+  /** Error of the hidden states behind the last block, relative to their own size, both root mean square. */
+  const errorOf = async (options: PlanOptions) => {
+    const chain = await makeChain(qwen3, [0, qwen3.blocks], options)
+    const [y = x] = await chain.step(chain.open(expected.ids.length), 0, x)
+    const wanted = expected.hidden.at(-1) ?? x
+    const square = (values: Float32Array) => values.reduce((sum, value) => sum + value * value, 0)
+    return Math.sqrt(square(y.map((value, i) => value - (wanted[i] ?? 0))) / square(wanted))
+  }
+
+  it("come as close to the checkpoint as their rounding", async () => {
+    const errors = {
+      f32: await errorOf({ weights: "f32", activations: "f32" }),
+      f16: await errorOf({ weights: "f16", activations: "f32" }),
+      q8: await errorOf({ weights: "q8", activations: "f32" }),
+      q4: await errorOf({ weights: "q4", activations: "f32" }),
+      q4in128: await errorOf({ weights: "q4", group: 128, activations: "f32" }),
+      q8int8: await errorOf({ weights: "q8", activations: "int8" })
+    }
+    console.log(errors)
+    // a code of b bits has steps of 2^(1-b) of the greatest weight of its group; three blocks add up what they round
+    assert.isBelow(errors.f32, 2 ** -20)
+    assert.isBelow(errors.f16, 2 ** -10)
+    assert.isBelow(errors.q8, 2 ** -6)
+    assert.isBelow(errors.q8int8, 2 ** -5)
+    assert.isBelow(errors.q4, 2 ** -2)
+    assert.isBelow(errors.q4in128, 2 ** -1)
+  })
+
+  it("say what they change", () => {
+    assert.deepStrictEqual(qwen3.span(0, 3).notes, [])
+    assert.match(qwen3.span(0, 3, { weights: "q4" }).notes.join(), /f32 quantized to q4 in groups of 32.*\(12 layers\)/)
+    assert.match(qwen3.head({ weights: "q4" }).notes.join(), /q8/)
+    assert.match(qwen3.span(0, 1, { weights: "f16" }).notes.join(), /f32 rounded to f16/)
+  })
+
+  it("read only the tensors of the span", () => {
+    const names = qwen3.span(1, 2).initializers.map(({ name }) => name)
+    assert.isTrue(names.every((name) => name.startsWith("block_1.") || name.startsWith("rotary_0.")))
+  })
+
+  it("give fresh arrays at each read, in any order", () => {
+    const model = open(path.join(fixtures, "gguf/q4_1"))
+    const { initializers } = model.span(0, 1)
+    const first = initializers.map((initializer) => initializer.read())
+    const again = [...initializers].reverse().map((initializer) => initializer.read())
+    assert.deepStrictEqual(again.reverse(), first)
+    assert.isTrue(first.every((array, i) => array !== again[i]))
+  })
+})
+
+describe("bad requests", () => {
+  it("throw RangeError", () => {
+    const calls = [
+      () => qwen3.span(0, 4),
+      () => qwen3.span(-1, 1),
+      () => qwen3.span(2, 2),
+      () => qwen3.span(0, 1.5),
+      () => qwen3.span(0, 1, { maxPositions: 257 }),
+      () => qwen3.span(0, 1, { maxPositions: 0 }),
+      () => qwen3.span(0, 1, { weights: "q4", group: 48 }),
+      () => qwen3.embedding().lookup([192]),
+      () => qwen3.embedding().lookup([-1]),
+      () => qwen3.embedding().lookup([0.5])
+    ]
+    for (const call of calls) assert.throws(call, RangeError)
+  })
+
+  it("for what the graphs do not compute fail with Unsupported", () => {
+    const { architecture: a } = qwen3
+    const refused: ReadonlyArray<Partial<Architecture>> = [
+      { norm: { kind: "layer", epsilon: 1e-5 } },
+      { norm: { ...a.norm, placement: "around" } },
+      { feedForward: { ...a.feedForward, kind: "plain" } },
+      { feedForward: { ...a.feedForward, activation: "gelu" } },
+      { feedForward: { ...a.feedForward, experts: { count: 4, perToken: 2, size: 8 } } },
+      { attention: { ...a.attention, alibi: true } },
+      { parallelResidual: "shared-norm" },
+      { learnedPositions: 64 },
+      { embeddingNorm: true },
+      { encoder: true }
+    ]
+    // refused before any weight is looked at
+    const untouched: Weights = Object.create(null)
+    for (const change of refused) {
+      for (const plan of [
+        () => planSpan({ ...a, ...change }, untouched, 0, 1),
+        () => planHead({ ...a, ...change }, untouched)
+      ]) {
+        assert.throws(plan, /is not supported/)
+      }
+    }
+  })
+})
+
+describe("sizes", () => {
+  it("are those of the plans", () => {
+    const { architecture } = qwen3
+    const rotary = bytesOf(qwen3.span(0, 1).initializers.filter(({ name }) => name.startsWith("rotary")))
+    for (const weights of ["f32", "f16", "q8", "q4"] as const) {
+      for (const group of [32, 128]) {
+        const plan = qwen3.span(0, 1, { weights, group })
+        assert.strictEqual(blockBytes(architecture, weights, group), bytesOf(plan.initializers) - rotary)
+      }
+    }
+    assert.strictEqual(kvBytesPerToken(architecture), 2 * 2 * 24 * 4)
+    const { block, outside, total } = parameters(architecture)
+    assert.strictEqual(4 * block, blockBytes(architecture, "f32"))
+    assert.strictEqual(outside, 2 * 192 * 64 + 64)
+    assert.strictEqual(total, 3 * block + outside)
+  })
+})
+
+describe("rotary frequencies", () => {
+  it("of GGUF factors and of llama3 settings agree", () => {
+    const llama3 = {
+      kind: "llama3",
+      factor: 8,
+      lowFrequencyFactor: 1,
+      highFrequencyFactor: 4,
+      originalContext: 8192
+    } as const
+    const plain = { base: 500000, dims: 128, interleaved: false }
+    const frequencies = rotaryFrequencies({ ...plain, scaling: llama3 })
+    const unscaled = rotaryFrequencies(plain)
+    const factors = Array.from(frequencies, (frequency, i) => (unscaled[i] ?? 0) / frequency)
+    // the first pairs turn often and stay, the last are stretched by the whole factor
+    assert.strictEqual(factors[0], 1)
+    assert.closeTo(factors[63] ?? 0, 8, 1e-12)
+    const again = rotaryFrequencies({ ...plain, scaling: { kind: "factors", factors } })
+    again.forEach((frequency, i) => {
+      assert.closeTo(frequency, frequencies[i] ?? 0, 1e-15)
+    })
+  })
+})

@@ -1,0 +1,112 @@
+/**
+ * Every llama, mistral, qwen2 and qwen3 fixture and every GGUF one, computed by our own engine in every cut, against what
+ * transformers gave in float64 (f32 activations).
+ */
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { assert, layer } from "@effect/vitest"
+import { localPipeline } from "@swarm/client"
+import { type Head, loadHead, loadSpan, type Span } from "@swarm/compute"
+import * as Engine from "@swarm/engine"
+import { openModel } from "@swarm/model"
+import { openSafetensors } from "@swarm/tensor"
+import { Effect } from "effect"
+import { describe } from "vitest"
+import { argmaxRow, floats, integers, worst } from "./support/tensors.ts"
+
+const FIXTURES = path.join(import.meta.dirname, "fixtures")
+/** Largest allowed error relative to the largest expected value: the fixtures' README. */
+const TOLERANCE = 1e-4
+
+const families = fs.readdirSync(path.join(FIXTURES, "families")).map((name) => ({
+  name,
+  model: path.join(FIXTURES, "families", name),
+  expected: path.join(FIXTURES, "families", name, "expected.safetensors")
+}))
+const ggufs = ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "mixed-q4km"].map((name) => ({
+  name: `gguf ${name}`,
+  model: path.join(FIXTURES, "gguf", name, "model.gguf"),
+  expected: path.join(FIXTURES, "gguf", name, "expected.safetensors")
+}))
+
+/** Ways to cut `blocks` blocks into one, two and three spans. */
+const cutsOf = (blocks: number): ReadonlyArray<ReadonlyArray<number>> =>
+  [[0, blocks], [0, 1, blocks], [0, 1, 2, blocks]].filter((cut) => cut.every((at, i) => i === 0 || at > (cut[i - 1] ?? 0)))
+
+/** Feeds `ids` in steps of `chunk` tokens and gives the output rows of all. */
+const feed = async (pipeline: ReturnType<typeof localPipeline>, head: Head, ids: ReadonlyArray<number>, chunk: number) => {
+  const rows: Array<number> = []
+  for (let at = 0; at < ids.length; at += chunk) {
+    rows.push(...(await pipeline.forward(head.embed(ids.slice(at, at + chunk)), "all")))
+  }
+  return Float32Array.from(rows)
+}
+
+const greedy = async (pipeline: ReturnType<typeof localPipeline>, head: Head, ids: ReadonlyArray<number>, count: number) => {
+  const out: Array<number> = []
+  let rows = await pipeline.forward(head.embed(ids), "last")
+  while (out.length < count) {
+    const id = argmaxRow(await head.logits(rows), 0, head.vocabSize)
+    out.push(id)
+    if (out.length < count) rows = await pipeline.forward(head.embed([id]), "last")
+  }
+  return out
+}
+
+layer(Engine.layer, { excludeTestServices: true })("fixtures", (it) => {
+  for (const { name, model: reference, expected: file } of [...families, ...ggufs]) {
+    it.scoped(name, () =>
+      Effect.gen(function* () {
+        const model = yield* openModel(reference)
+        const expected = openSafetensors(file)
+        const ids = integers(expected, "input_ids")
+        const logits = floats(expected, "logits")
+        const greedyIds = integers(expected, "greedy_ids")
+        const head = yield* loadHead(model, { activations: "f32" })
+        for (const cut of cutsOf(model.blocks)) {
+          const spans: Array<Span> = []
+          for (let i = 0; i + 1 < cut.length; i++) spans.push(yield* loadSpan(model, cut[i] ?? 0, cut[i + 1] ?? 0, { activations: "f32" }))
+          const pipeline = (tokens = ids.length + greedyIds.length) => localPipeline(spans, tokens)
+          const whole = yield* Effect.promise(() => feed(pipeline(), head, ids, ids.length))
+          const got = yield* Effect.promise(() => head.logits(whole))
+          assert.isAtMost(worst(got, logits), TOLERANCE, `logits, cut at ${cut}`)
+          for (const chunk of [1, 7]) {
+            assert.deepStrictEqual(yield* Effect.promise(() => feed(pipeline(), head, ids, chunk)), whole, `chunks of ${chunk} to the bit`)
+          }
+          assert.deepStrictEqual(yield* Effect.promise(() => greedy(pipeline(), head, ids, greedyIds.length)), greedyIds)
+        }
+      }), 60_000
+    )
+  }
+})
+
+describe("interleaved sessions", () => {
+  layer(Engine.layer, { excludeTestServices: true })("four in the same runs", (it) => {
+    for (const name of ["llama-gqa", "mistral-window", "qwen3"]) {
+      it.scoped(name, () =>
+        Effect.gen(function* () {
+          const model = yield* openModel(path.join(FIXTURES, "families", name))
+          const ids = integers(openSafetensors(path.join(FIXTURES, "families", name, "expected.safetensors")), "input_ids")
+          const head = yield* loadHead(model)
+          const span = yield* loadSpan(model, 0, model.blocks)
+          // each session reads the text from another place on
+          const texts = [0, 3, 7, 11].map((skip) => [...ids.slice(skip), ...ids.slice(0, skip)])
+          const alone = yield* Effect.promise(() => Promise.all(texts.map((text) => feed(localPipeline([span], 64), head, text, text.length))))
+          const slots = texts.map(() => span.open(64))
+          const together = texts.map(() => new Float32Array(ids.length * span.hiddenSize))
+          // graphs for several sessions are loaded while smaller ones serve: let all sizes take part
+          for (let position = 0; position < ids.length; position++) {
+            const x = Float32Array.from(texts.flatMap((text) => [...head.embed([text[position] ?? 0])]))
+            const steps = slots.map((kv) => ({ kv, position, tokens: 1 }))
+            const y = yield* Effect.promise(() => span.run(steps, x))
+            for (const [session, rows] of together.entries()) {
+              rows.set(y.subarray(session * span.hiddenSize, (session + 1) * span.hiddenSize), position * span.hiddenSize)
+            }
+            if (position === 8) yield* Effect.sleep(500)
+          }
+          assert.deepStrictEqual(together, alone)
+        })
+      )
+    }
+  })
+})
