@@ -23,9 +23,9 @@ const pack = async (): Promise<ReadonlyArray<string>> => {
 }
 
 /** What publint says about a tarball. */
-const lint = async (pkgDir: string, file: string): Promise<ReadonlyArray<string>> => {
+const lint = async (file: string): Promise<ReadonlyArray<string>> => {
   const bytes = new Uint8Array(readFileSync(file))
-  const { messages, pkg } = await publint({ pkgDir, strict: true, pack: { tarball: bytes.buffer } })
+  const { messages, pkg } = await publint({ strict: true, pack: { tarball: bytes.buffer } })
   return messages.flatMap((message) => formatMessage(message, pkg) ?? [])
 }
 
@@ -39,12 +39,11 @@ const resolveTypes = async (file: string): Promise<ReadonlyArray<string>> => {
 let failed = false
 try {
   const tarballs = await pack()
-  for (const { manifest, folder: source } of packages()) {
+  for (const { manifest } of packages()) {
     const prefix = `${manifest.name.replace("@", "").replace("/", "-")}-`
     const tarball = tarballs.find((name) => name.startsWith(prefix) && /^\d/.test(name.slice(prefix.length)))
     const file = path.join(folder, tarball ?? "")
-    const problems =
-      tarball === undefined ? ["was not packed"] : [...(await lint(source, file)), ...(await resolveTypes(file))]
+    const problems = tarball === undefined ? ["was not packed"] : [...(await lint(file)), ...(await resolveTypes(file))]
     for (const problem of problems) console.error(`${manifest.name}: ${problem}`)
     failed ||= problems.length > 0
   }

@@ -157,9 +157,13 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
 
   const lose = (hop: OpenHop, fault: Fault): void => {
     if (closed || !unlisten.has(hop.session) || lost.has(hop.session)) return
-    if (fault.kind === "never") return fail(new SessionRefused({ peer: hop.hop.peer, fault }))
-    // a fault that names a peer speaks of the next hop; a gap is the chain's fault and no hop's
-    const blamed = fault.peer === undefined ? hop : (hops[hops.indexOf(hop) + 1] ?? hop)
+    const index = hops.indexOf(hop)
+    // rows that a hop refuses came from the hop before it; a fault that names a peer speaks of the hop after
+    const blamed = fault.code === "bad-step" ? hops[index - 1] : fault.peer !== undefined ? (hops[index + 1] ?? hop) : hop
+    if (blamed === undefined || (fault.kind === "never" && blamed === hop)) {
+      return fail(new SessionRefused({ peer: hop.hop.peer, fault }))
+    }
+    // a gap is the chain's fault and no hop's
     if (fault.code !== "gap") lost.set(blamed.session, fault)
     tools.emit({ _tag: "FailureSeen", peer: blamed.hop.peer, blocks: blamed.hop.blocks, reason: fault.detail, position: received })
     if (pending === undefined) return

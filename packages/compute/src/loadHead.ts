@@ -40,7 +40,7 @@ export const loadHead = (
     )
     const program = yield* engine.load(
       { model: plan.graph(weights.locate), folder: weights.folder },
-      { threads: options.threads ?? 1, packed: weights.packed }
+      { threads: options.threads ?? 1 }
     )
     const binding = yield* Effect.acquireRelease(
       Effect.sync(() => program.bind()),

@@ -66,7 +66,7 @@ const loadBatch = (engine: EngineService, plan: SpanPlan, weights: Weights, sess
     const duplicate = reproducible && sessions > 1
     const program = yield* engine.load(
       { model: plan.graph({ sessions, duplicate }, weights.locate), folder: weights.folder },
-      { threads, packed: weights.packed }
+      { threads }
     )
     return yield* Effect.acquireRelease(
       Effect.sync(() => makeBatch(engine, program, plan, sessions, duplicate)),
@@ -90,6 +90,7 @@ const makeRunner = (
   const loading = new Map<number, Promise<void>>()
   let padding: KvTensors | undefined
   let tail: Promise<unknown> = Promise.resolve()
+  let closed = false
 
   /** A graph for `count` sessions, or for fewer while the one that fits is still being loaded. */
   const batchFor = (count: number): Batch => {
@@ -173,8 +174,10 @@ const makeRunner = (
         open = false
         // in the queue of runs: one may use the slot, and a binding that still names it would keep its memory
         tail = tail.then(() => {
-          padding ??= openSlot(engine, plan, 1)
-          for (const batch of batches.values()) batch.forget(slot, padding)
+          if (!closed) {
+            padding ??= openSlot(engine, plan, 1)
+            for (const batch of batches.values()) batch.forget(slot, padding)
+          }
           slot.free()
         })
       }
@@ -189,6 +192,7 @@ const makeRunner = (
   const close = async () => {
     await tail
     await Promise.allSettled(loading.values())
+    closed = true
     padding?.free()
     buffers.close()
   }

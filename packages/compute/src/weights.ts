@@ -23,7 +23,6 @@ const RAW = "raw.bin"
 /** Weights ready to load. */
 export interface Weights {
   readonly folder: string
-  readonly packed: boolean
   /** Bytes that a run reads: what stands in memory once it has run. */
   readonly bytes: number
   readonly locate: (name: string) => ExternalData
@@ -41,7 +40,6 @@ export interface WeightsRequest {
 interface Index {
   readonly location: string
   readonly bytes: number
-  readonly packed: boolean
   readonly entries: Record<string, { readonly offset: number; readonly length: number; readonly extra?: Record<string, string> }>
 }
 
@@ -82,7 +80,7 @@ export const prepareWeights = (
         const packed = yield* engine.pack({ model: request.graph(locator(raw)), folder: temporary }, PACKED)
         const entries: Index["entries"] = {}
         for (const [name, { offset, length, prepacked }] of packed.entries) entries[name] = { offset, length, extra: { ...prepacked } }
-        index = { location: packed.location, bytes: packed.mappedBytes, packed: true, entries }
+        index = { location: packed.location, bytes: packed.mappedBytes, entries }
         yield* attempt(() => fs.rmSync(path.join(temporary, RAW), { force: true }))
       }
       return yield* attempt(() => {
@@ -101,7 +99,6 @@ export const prepareWeights = (
 
 const fromIndex = (folder: string, index: Index): Weights => ({
   folder,
-  packed: index.packed,
   bytes: index.bytes,
   locate: locator(index)
 })
@@ -150,7 +147,7 @@ const writeRaw = (initializers: ReadonlyArray<Initializer>, folder: string, root
       yield* Effect.yieldNow()
     }
     fs.closeSync(file)
-    return { location: RAW, bytes: at, packed: false, entries }
+    return { location: RAW, bytes: at, entries }
   })
 
 /** Removes what processes that no longer live have left half-written. */

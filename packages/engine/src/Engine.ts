@@ -63,8 +63,6 @@ export interface LoadOptions {
   readonly threads?: number
   /** Worker threads wait actively. Faster on an idle machine with threads > 1, ruinous on a busy one. @default false */
   readonly spinning?: boolean
-  /** The graph's initializers carry the entries that `pack` returned. A hint: results are the same. */
-  readonly packed?: boolean
 }
 
 /** Where one initializer of a packed file lies; `prepacked` entries go verbatim into the initializer's external data. */

@@ -371,12 +371,9 @@ export const engine = (options: Options): void => {
         ] as const) {
           const x = fill(engine, [1, rows, inputs], graphs.noise(rows * inputs, 5))
           const results: Array<Array<number>> = []
-          for (const [located, isPacked] of [
-            [raw, false],
-            [entries, true]
-          ] as const) {
+          for (const located of [raw, entries]) {
             const model = graphs.linears(sessions, find(located))
-            const program = yield* engine.load({ model, folder }, { packed: isPacked })
+            const program = yield* engine.load({ model, folder })
             results.push(yield* once(engine, program, x, [1, rows, outputs]))
           }
           assert.isTrue(results[0]?.every(Number.isFinite))

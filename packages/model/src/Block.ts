@@ -2,8 +2,9 @@
  * One block of a decoder: its parameters, and the nodes that compute it for one or several sessions.
  * @module
  */
-import { dataType, type Value } from "@swarm/onnx"
+import type { Value } from "@swarm/onnx"
 import type { Architecture } from "./Architecture.ts"
+import { attention } from "./attention.ts"
 import { readFloats, type Slice } from "./Checkpoint.ts"
 import type { BlockRole } from "./Family.ts"
 import { CONTRIB, type Operators } from "./internal/operators.ts"
@@ -88,7 +89,7 @@ export const makeBlock = (
       ? [makeLinear(`${stem}.${name}`, parts, options, "centred")]
       : roles.map((role) => single(role, "centred"))
   }
-  // inputs of q, k, v and of gate, up come out of a norm, whose few great channels cost the others most (docs: numerics)
+  // inputs of q, k, v and of gate, up come out of a norm, whose few great channels cost the others most
   const normed = architecture.attention.qkNorm !== undefined
   return {
     index,
@@ -146,120 +147,3 @@ const feedForward = ({ operators, architecture }: GraphContext, block: Block, x:
   const silu = graph.node("QuickGelu", [gate], { domain: CONTRIB, attributes: { alpha: { f: 1 } } })
   return block.down.apply(operators, graph.node("Mul", [silu, up]))
 }
-
-const attention = (context: GraphContext, block: Block, x: Value): Value => {
-  const { operators, sessions } = context
-  const { graph } = operators
-  const projected = queryKeyValue(context, block, x)
-  // per session, the same part of q, k and v (or of all three in one)
-  const parts = projected.map((value, i) => {
-    if (sessions === 1) return [value]
-    const names = Array.from({ length: sessions }, (_, s) => `block_${block.index}/qkv_${i}_${s}`)
-    return graph.nodes("Split", [value, "split"], names, { attributes: { axis: { i: 1 } } })
-  })
-  const results = Array.from({ length: sessions }, (_, s) =>
-    attend(
-      context,
-      block,
-      s,
-      parts.map((part) => part[s] ?? "")
-    )
-  )
-  const joined = sessions === 1 ? (results[0] ?? "") : graph.node("Concat", results, { attributes: { axis: { i: 1 } } })
-  return block.output.apply(operators, joined)
-}
-
-/** The rotary embedding of a block, and whether the attention kernel applies it: it takes multiples of 16 only. */
-const rotaryOf = (architecture: Architecture, index: number) => {
-  const number = architecture.layers[index]?.rotary
-  const rotary = number === undefined ? undefined : architecture.rotaries[number]
-  if (rotary === undefined) return undefined
-  const inKernel = architecture.attention.headDim % 16 === 0 && rotary.dims % 16 === 0
-  return { ...rotary, inKernel, cos: `rotary_${number}.cos`, sin: `rotary_${number}.sin` }
-}
-
-/** [qkv] where one layer computes them and nothing comes between it and the attention, else [q, k, v]. */
-const queryKeyValue = ({ operators, architecture }: GraphContext, block: Block, x: Value): ReadonlyArray<Value> => {
-  const { heads, kvHeads, headDim, qkNorm } = architecture.attention
-  const results = block.qkv.map((layer) => layer.apply(operators, x))
-  if (qkNorm === undefined && rotaryOf(architecture, block.index)?.inKernel !== false) return results
-  const sizes = [heads * headDim, kvHeads * headDim, kvHeads * headDim]
-  const [q = "", k = "", v = ""] = results.length === 1 ? operators.splitLast(results[0] ?? "", sizes) : results
-  const norm = (value: Value, weight: Initializer | undefined, count: number): Value => {
-    if (weight === undefined) return value
-    const apply = (input: Value) => operators.rmsNorm(input, weight.name, architecture.norm.epsilon)
-    if (qkNorm === "all") return apply(value)
-    return operators.reshape(apply(operators.reshape(value, [1, -1, count, headDim])), [1, -1, count * headDim])
-  }
-  return [norm(q, block.qNorm, heads), norm(k, block.kNorm, kvHeads), v]
-}
-
-/** The attention of one session over its KV cache, which is updated in place. */
-const attend = (context: GraphContext, block: Block, session: number, qkv: ReadonlyArray<Value>): Value => {
-  const { operators, architecture, duplicate } = context
-  const { graph } = operators
-  const { heads, kvHeads, headDim, scale, softCap } = architecture.attention
-  const window = architecture.layers[block.index]?.window
-  const rotary = rotaryOf(architecture, block.index)
-  const cache = (kind: string) => `${kind}_${block.index}_${session}`
-  const shape = [1, kvHeads, `capacity_${session}`, headDim]
-  let [q = "", k = "", v = ""] = duplicate ? qkv.map((value) => repeatLast(operators, value)) : qkv
-  if (rotary?.inKernel === false) {
-    q = rotate(context, rotary, q, heads, session)
-    k = rotate(context, rotary, k, kvHeads, session)
-  }
-  const past = (["past_k", "past_v"] as const).map((kind) => graph.input(cache(kind), "f32", shape))
-  const present = [cache("present_k"), cache("present_v")]
-  const result = `block_${block.index}/attended_${session}`
-  graph.nodes(
-    "GroupQueryAttention",
-    [
-      ...[q, k, v, ...past, `last_${session}`, `total_${session}`],
-      ...(rotary?.inKernel ? [rotary.cos, rotary.sin] : [])
-    ],
-    [result, ...present],
-    {
-      domain: CONTRIB,
-      attributes: {
-        num_heads: { i: heads },
-        kv_num_heads: { i: kvHeads },
-        scale: { f: scale },
-        do_rotary: { i: rotary?.inKernel ? 1 : 0 },
-        rotary_interleaved: { i: rotary?.interleaved ? 1 : 0 },
-        ...(window === undefined ? {} : { local_window_size: { i: window } }),
-        ...(softCap === undefined ? {} : { softcap: { f: softCap } })
-      }
-    }
-  )
-  for (const name of present) graph.output(name, "f32", shape)
-  return duplicate ? dropLast(operators, result) : result
-}
-
-/** The rotary embedding as a node of its own: x (1, rows, heads * headDim), rows ending at position total - 1. */
-const rotate = (
-  { operators, architecture }: GraphContext,
-  { interleaved, dims, cos, sin }: NonNullable<ReturnType<typeof rotaryOf>>,
-  x: Value,
-  heads: number,
-  session: number
-): Value => {
-  const { graph } = operators
-  const rows = graph.node("Shape", [x], { attributes: { start: { i: 1 }, end: { i: 2 } } })
-  const total = graph.node("Cast", [`total_${session}`], { attributes: { to: { i: dataType("i64") } } })
-  return graph.node("RotaryEmbedding", [x, graph.node("Sub", [total, rows]), cos, sin], {
-    domain: CONTRIB,
-    attributes: {
-      interleaved: { i: interleaved ? 1 : 0 },
-      num_heads: { i: heads },
-      rotary_embedding_dim: { i: dims < architecture.attention.headDim ? dims : 0 }
-    }
-  })
-}
-
-const repeatLast = ({ graph, ints }: Operators, x: Value): Value => {
-  const last = graph.node("Slice", [x, ints([-1]), ints([2 ** 31]), ints([1])])
-  return graph.node("Concat", [x, last], { attributes: { axis: { i: 1 } } })
-}
-
-const dropLast = ({ graph, ints }: Operators, x: Value): Value =>
-  graph.node("Slice", [x, ints([0]), ints([-1]), ints([1])])

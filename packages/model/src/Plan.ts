@@ -1,16 +1,25 @@
 /**
- * CONTRACT: what a span of blocks (or the head) needs from a checkpoint, and the graphs that run it.
+ * What a span of blocks (or the head) needs from a checkpoint, and the graphs that run it.
  * @module
  */
 import type { ExternalData } from "@swarm/onnx"
-import type { ElementType } from "@swarm/tensor"
+import type { ElementType, TensorArray } from "@swarm/tensor"
+import type { Architecture } from "./Architecture.ts"
+import type { Tokenizer } from "./Tokenizer.ts"
 
-/** Weight format at load. `as-is` keeps the checkpoint's own blocks wherever a kernel runs them exactly. */
+/**
+ * Weight format at load. `as-is` keeps the checkpoint's own blocks wherever a kernel runs them exactly, and floats as
+ * f32. `f16` rounds to f16 and holds f32: kernels of a CPU would widen 16 bits at each call. In a head `q4` is `q8`.
+ */
 export type WeightFormat = "as-is" | "q4" | "q8" | "f16" | "f32"
 
-/** `int8`: activations quantized per block inside the matmul kernel (fast). `f32`: exact mode. */
+/**
+ * `int8`: activations rounded per block inside the matmul kernel of weights in blocks (fast). `f32`: exact mode; 8-bit
+ * weights are then held as f32, four times larger.
+ */
 export type Activations = "int8" | "f32"
 
+/** How a span or head is to be held and computed. */
 export interface PlanOptions {
   /** @default "as-is" */
   readonly weights?: WeightFormat
@@ -22,13 +31,18 @@ export interface PlanOptions {
   readonly maxPositions?: number
 }
 
-/** One weight tensor of a graph. `read` converts from disk, fresh at each call, so peak memory is one tensor. */
+/** One weight tensor of a graph. */
 export interface Initializer {
   readonly name: string
   readonly type: ElementType
   readonly shape: ReadonlyArray<number>
   readonly bytes: number
-  readonly read: () => ArrayBufferView
+  /**
+   * Reads from disk and converts, fresh at each call. The codes, scales and corrections of one layer are made together
+   * and handed out one by one: taken in the order of `initializers`, each layer is made once and peak memory is one
+   * layer. Throws `FormatError` for a file that has changed, and for NaN or infinite weights that are to be in blocks.
+   */
+  readonly read: () => TensorArray
 }
 
 /**
@@ -43,7 +57,7 @@ export interface Initializer {
  *   kvType (1, kvHeads, capacity, headDim), input and output bound to one tensor
  * - output `y`: f32 (1, T, hidden)
  * `duplicate`: inside each attention the session's last query row is appended once more and its result dropped, so no
- * attention sees a single row (DESIGN 4.1); the KV row at `position + tokens` is scratch (capacity needs one spare row).
+ * attention sees a single row; the KV row at `position + tokens` is scratch (capacity needs one spare row).
  */
 export interface SpanPlan {
   readonly from: number
@@ -62,7 +76,12 @@ export interface SpanPlan {
   ) => Uint8Array
 }
 
-/** The plan of the head: input `x`: f32 (rows, hidden) before the final norm; output `logits`: f32 (rows, vocab). */
+/**
+ * The plan of the head: input `x`: f32 (rows, hidden) before the final norm; output `logits`: f32 (rows, vocab).
+ *
+ * With int8 activations and weights in blocks, what the rounding of x loses is multiplied as a row of its own: logits
+ * are those of f32 activations to 1e-5, and no kernel sees a single row, so a row needs no padding to be reproducible.
+ */
 export interface HeadPlan {
   readonly hiddenSize: number
   readonly vocabSize: number
@@ -85,13 +104,16 @@ export interface Model {
   readonly name: string
   /** Hash of architecture and tensor table (names, shapes, types, and a sample of the bytes of each): equal = same weights. */
   readonly digest: string
-  readonly architecture: import("./Architecture.ts").Architecture
+  readonly architecture: Architecture
   readonly blocks: number
   readonly hiddenSize: number
   readonly vocabSize: number
   readonly contextLength: number
+  /** Throws `RangeError` for blocks or options that there are not, `Unsupported` if no graph computes the architecture. */
   readonly span: (from: number, to: number, options?: PlanOptions) => SpanPlan
+  /** Throws as `span`. */
   readonly head: (options?: PlanOptions) => HeadPlan
   readonly embedding: () => Embedding
-  readonly tokenizer: () => import("./Tokenizer.ts").Tokenizer
+  /** Made at the first call. Throws `TokenizerError`. */
+  readonly tokenizer: () => Tokenizer
 }

@@ -124,7 +124,7 @@ describe("a file that lies", () => {
     ]
   ]
 
-  it.each(cases)("is refused: %s", (_, spec, message, name) => {
+  it.each(cases.map(([what, ...rest]) => ({ what, rest })))("is refused: $what", ({ rest: [spec, message, name] }) => {
     const file = write(ggufFile(spec))
     const error = failure(() => openGguf(file))
     assert.match(error.message, message)

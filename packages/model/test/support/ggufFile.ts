@@ -56,8 +56,8 @@ export interface FileSpec {
   readonly tensors?: ReadonlyArray<TensorSpec>
   readonly tensorCount?: Count
   readonly entryCount?: Count
-  /** Bytes behind the header, which is padded to 32. */
-  readonly data?: number
+  /** What follows the header, which is padded to 32; a number is as many zeros. */
+  readonly data?: number | Buffer
 }
 
 export const ggufFile = (spec: FileSpec): Buffer => {
@@ -76,5 +76,9 @@ export const ggufFile = (spec: FileSpec): Buffer => {
       u64(offset)
     ])
   ])
-  return Buffer.concat([header, Buffer.alloc((32 - (header.length % 32)) % 32), Buffer.alloc(data)])
+  return Buffer.concat([
+    header,
+    Buffer.alloc((32 - (header.length % 32)) % 32),
+    typeof data === "number" ? Buffer.alloc(data) : data
+  ])
 }
