@@ -166,8 +166,14 @@ describe("several faults", () => {
       const ids = prompt(10, 90)
       const expected = yield* Effect.promise(() => undisturbed(ids, TOKENS))
       const chain = yield* client.open({ ...request, model })
-      const oracle = (from: number, to: number, parts: ReadonlyArray<readonly [number, number]>) => joined(from, to, parts)
-      yield* swarm.start(oracle(4, 12, [[4, 8], [8, 12]]))
+      const oracle = (from: number, to: number, parts: ReadonlyArray<readonly [number, number]>) =>
+        joined(from, to, parts)
+      yield* swarm.start(
+        oracle(4, 12, [
+          [4, 8],
+          [8, 12]
+        ])
+      )
       const strike = async (token: number) => {
         if (token !== 4) return
         const victims = [1, 2].map((hop) => serving(servers, chain, hop))
@@ -189,7 +195,9 @@ describe("what cannot be mended", () => {
       yield* Effect.promise(() => chain.forward(head.embed(ids.slice(0, 30)), "last"))
       yield* servers[1]?.[0]?.kill ?? Effect.void
       const rest = head.embed(ids.slice(30))
-      const error = yield* Effect.flip(Effect.tryPromise({ try: () => chain.forward(rest, "last"), catch: (cause) => cause }))
+      const error = yield* Effect.flip(
+        Effect.tryPromise({ try: () => chain.forward(rest, "last"), catch: (cause) => cause })
+      )
       assert.strictEqual((error as { _tag: string })._tag, "BlocksUnserved")
       assert.deepStrictEqual((error as { missing: unknown }).missing, [{ from: 4, to: 8 }])
       yield* swarm.start(oracleSpan({ from: 4, to: 8, hiddenSize: HIDDEN }))
@@ -222,7 +230,13 @@ describe("what cannot be mended", () => {
       const events: Array<ChainEvent> = []
       const chain = yield* client.open({ ...request, model, onEvent: (event) => events.push(event) })
       const strike = async (token: number) => {
-        if (token === 4) await Effect.runPromise(serving([...servers], chain, 0).kill.pipe(Effect.when(() => false), Effect.asVoid))
+        if (token === 4)
+          await Effect.runPromise(
+            serving([...servers], chain, 0).kill.pipe(
+              Effect.when(() => false),
+              Effect.asVoid
+            )
+          )
         if (token === 5) await Effect.runPromise(killHop(chain.route()[1]?.peer, servers))
       }
       yield* Effect.promise(() => run(chain, prompt(13, 20), TOKENS, strike))
@@ -309,7 +323,10 @@ describe("sessions", () => {
       const chain = yield* client.open({ ...request, model: swarm.model })
       yield* Effect.promise(() => chain.forward(head.embed(ids.slice(0, 50)), "last"))
       yield* Effect.sleep(500)
-      assert.deepStrictEqual(spans.map((span) => span.opened()), [0, 0, 0])
+      assert.deepStrictEqual(
+        spans.map((span) => span.opened()),
+        [0, 0, 0]
+      )
       const rows = yield* Effect.promise(() => chain.forward(head.embed(ids.slice(50)), "last"))
       assert.strictEqual(rows[0], expected[0])
     })
@@ -334,7 +351,10 @@ describe("sessions", () => {
       const { client, model } = yield* setUp(1)
       const chain = yield* client.open({ ...request, maxTokens: 16, model })
       const exit = yield* Effect.exit(
-        Effect.tryPromise({ try: () => chain.forward(head.embed(prompt(1, 17)), "last"), catch: (cause) => cause as { _tag: string } })
+        Effect.tryPromise({
+          try: () => chain.forward(head.embed(prompt(1, 17)), "last"),
+          catch: (cause) => cause as { _tag: string }
+        })
       )
       assert.isTrue(Exit.isFailure(exit))
       const tooLong = yield* Effect.flip(client.open({ ...request, maxTokens: 100_000, model, graceSeconds: 0.2 }))
@@ -346,7 +366,8 @@ describe("sessions", () => {
 const killHop = (peer: string | undefined, servers: Awaited<ReturnType<typeof all>>) =>
   servers.flat().find(({ server }) => server.peer === peer)?.kill ?? Effect.void
 
-const all = async () => [] as Array<Array<{ readonly server: { readonly peer: string }; readonly kill: Effect.Effect<void> }>>
+const all = async () =>
+  [] as Array<Array<{ readonly server: { readonly peer: string }; readonly kill: Effect.Effect<void> }>>
 
 /** One server that computes what two oracles in a row do. */
 const joined = (from: number, to: number, parts: ReadonlyArray<readonly [number, number]>) => {
@@ -357,7 +378,10 @@ const joined = (from: number, to: number, parts: ReadonlyArray<readonly [number,
     ...base,
     open: (capacity: number) => {
       const slot = base.open(capacity)
-      slots.set(slot, spans.map((span) => span.open(capacity)))
+      slots.set(
+        slot,
+        spans.map((span) => span.open(capacity))
+      )
       return slot
     },
     run: async (steps: Parameters<typeof base.run>[0], x: Float32Array) => {

@@ -23,7 +23,22 @@ const families = fs.readdirSync(path.join(FIXTURES, "families")).map((name) => (
   model: path.join(FIXTURES, "families", name),
   expected: path.join(FIXTURES, "families", name, "expected.safetensors")
 }))
-const ggufs = ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q2_k", "q3_k", "q4_k", "q5_k", "q6_k", "mixed-q4km"].map((name) => ({
+const ggufs = [
+  "f32",
+  "f16",
+  "bf16",
+  "q8_0",
+  "q4_0",
+  "q4_1",
+  "q5_0",
+  "q5_1",
+  "q2_k",
+  "q3_k",
+  "q4_k",
+  "q5_k",
+  "q6_k",
+  "mixed-q4km"
+].map((name) => ({
   name: `gguf ${name}`,
   model: path.join(FIXTURES, "gguf", name, "model.gguf"),
   expected: path.join(FIXTURES, "gguf", name, "expected.safetensors")
@@ -31,10 +46,19 @@ const ggufs = ["f32", "f16", "bf16", "q8_0", "q4_0", "q4_1", "q5_0", "q5_1", "q2
 
 /** Ways to cut `blocks` blocks into one, two and three spans. */
 const cutsOf = (blocks: number): ReadonlyArray<ReadonlyArray<number>> =>
-  [[0, blocks], [0, 1, blocks], [0, 1, 2, blocks]].filter((cut) => cut.every((at, i) => i === 0 || at > (cut[i - 1] ?? 0)))
+  [
+    [0, blocks],
+    [0, 1, blocks],
+    [0, 1, 2, blocks]
+  ].filter((cut) => cut.every((at, i) => i === 0 || at > (cut[i - 1] ?? 0)))
 
 /** Feeds `ids` in steps of `chunk` tokens and gives the output rows of all. */
-const feed = async (pipeline: ReturnType<typeof localPipeline>, head: Head, ids: ReadonlyArray<number>, chunk: number) => {
+const feed = async (
+  pipeline: ReturnType<typeof localPipeline>,
+  head: Head,
+  ids: ReadonlyArray<number>,
+  chunk: number
+) => {
   const rows: Array<number> = []
   for (let at = 0; at < ids.length; at += chunk) {
     rows.push(...(await pipeline.forward(head.embed(ids.slice(at, at + chunk)), "all")))
@@ -42,7 +66,12 @@ const feed = async (pipeline: ReturnType<typeof localPipeline>, head: Head, ids:
   return Float32Array.from(rows)
 }
 
-const greedy = async (pipeline: ReturnType<typeof localPipeline>, head: Head, ids: ReadonlyArray<number>, count: number) => {
+const greedy = async (
+  pipeline: ReturnType<typeof localPipeline>,
+  head: Head,
+  ids: ReadonlyArray<number>,
+  count: number
+) => {
   const out: Array<number> = []
   let rows = await pipeline.forward(head.embed(ids), "last")
   while (out.length < count) {
@@ -55,27 +84,38 @@ const greedy = async (pipeline: ReturnType<typeof localPipeline>, head: Head, id
 
 layer(Engine.layer, { excludeTestServices: true })("fixtures", (it) => {
   for (const { name, model: reference, expected: file } of [...families, ...ggufs]) {
-    it.scoped(name, () =>
-      Effect.gen(function* () {
-        const model = yield* openModel(reference)
-        const expected = openSafetensors(file)
-        const ids = integers(expected, "input_ids")
-        const logits = floats(expected, "logits")
-        const greedyIds = integers(expected, "greedy_ids")
-        const head = yield* loadHead(model, { activations: "f32" })
-        for (const cut of cutsOf(model.blocks)) {
-          const spans: Array<Span> = []
-          for (let i = 0; i + 1 < cut.length; i++) spans.push(yield* loadSpan(model, cut[i] ?? 0, cut[i + 1] ?? 0, { activations: "f32" }))
-          const pipeline = (tokens = ids.length + greedyIds.length) => localPipeline(spans, tokens)
-          const whole = yield* Effect.promise(() => feed(pipeline(), head, ids, ids.length))
-          const got = yield* Effect.promise(() => head.logits(whole))
-          assert.isAtMost(worst(got, logits), TOLERANCE, `logits, cut at ${cut}`)
-          for (const chunk of [1, 7]) {
-            assert.deepStrictEqual(yield* Effect.promise(() => feed(pipeline(), head, ids, chunk)), whole, `chunks of ${chunk} to the bit`)
+    it.scoped(
+      name,
+      () =>
+        Effect.gen(function* () {
+          const model = yield* openModel(reference)
+          const expected = openSafetensors(file)
+          const ids = integers(expected, "input_ids")
+          const logits = floats(expected, "logits")
+          const greedyIds = integers(expected, "greedy_ids")
+          const head = yield* loadHead(model, { activations: "f32" })
+          for (const cut of cutsOf(model.blocks)) {
+            const spans: Array<Span> = []
+            for (let i = 0; i + 1 < cut.length; i++)
+              spans.push(yield* loadSpan(model, cut[i] ?? 0, cut[i + 1] ?? 0, { activations: "f32" }))
+            const pipeline = (tokens = ids.length + greedyIds.length) => localPipeline(spans, tokens)
+            const whole = yield* Effect.promise(() => feed(pipeline(), head, ids, ids.length))
+            const got = yield* Effect.promise(() => head.logits(whole))
+            assert.isAtMost(worst(got, logits), TOLERANCE, `logits, cut at ${cut}`)
+            for (const chunk of [1, 7]) {
+              assert.deepStrictEqual(
+                yield* Effect.promise(() => feed(pipeline(), head, ids, chunk)),
+                whole,
+                `chunks of ${chunk} to the bit`
+              )
+            }
+            assert.deepStrictEqual(
+              yield* Effect.promise(() => greedy(pipeline(), head, ids, greedyIds.length)),
+              greedyIds
+            )
           }
-          assert.deepStrictEqual(yield* Effect.promise(() => greedy(pipeline(), head, ids, greedyIds.length)), greedyIds)
-        }
-      }), 60_000
+        }),
+      60_000
     )
   }
 })
@@ -86,12 +126,17 @@ describe("interleaved sessions", () => {
       it.scoped(name, () =>
         Effect.gen(function* () {
           const model = yield* openModel(path.join(FIXTURES, "families", name))
-          const ids = integers(openSafetensors(path.join(FIXTURES, "families", name, "expected.safetensors")), "input_ids")
+          const ids = integers(
+            openSafetensors(path.join(FIXTURES, "families", name, "expected.safetensors")),
+            "input_ids"
+          )
           const head = yield* loadHead(model)
           const span = yield* loadSpan(model, 0, model.blocks)
           // each session reads the text from another place on
           const texts = [0, 3, 7, 11].map((skip) => [...ids.slice(skip), ...ids.slice(0, skip)])
-          const alone = yield* Effect.promise(() => Promise.all(texts.map((text) => feed(localPipeline([span], 64), head, text, text.length))))
+          const alone = yield* Effect.promise(() =>
+            Promise.all(texts.map((text) => feed(localPipeline([span], 64), head, text, text.length)))
+          )
           const slots = texts.map(() => span.open(64))
           const together = texts.map(() => new Float32Array(ids.length * span.hiddenSize))
           // graphs for several sessions are loaded while smaller ones serve: let all sizes take part
@@ -100,7 +145,10 @@ describe("interleaved sessions", () => {
             const steps = slots.map((kv) => ({ kv, position, tokens: 1 }))
             const y = yield* Effect.promise(() => span.run(steps, x))
             for (const [session, rows] of together.entries()) {
-              rows.set(y.subarray(session * span.hiddenSize, (session + 1) * span.hiddenSize), position * span.hiddenSize)
+              rows.set(
+                y.subarray(session * span.hiddenSize, (session + 1) * span.hiddenSize),
+                position * span.hiddenSize
+              )
             }
             if (position === 8) yield* Effect.sleep(500)
           }

@@ -47,7 +47,12 @@ const socket = (address: string) =>
   )
 
 const closes = (made: WebSocket) =>
-  Effect.promise(() => new Promise<void>((resolve) => (made.readyState === WebSocket.CLOSED ? resolve() : made.once("close", () => resolve()))))
+  Effect.promise(
+    () =>
+      new Promise<void>((resolve) =>
+        made.readyState === WebSocket.CLOSED ? resolve() : made.once("close", () => resolve())
+      )
+  )
 
 const hello = () => encodeFrame("hello", 1, { versions: [1], peer: "stranger", software: "test" })
 
@@ -84,7 +89,8 @@ const opening = (swarm: TestSwarm, more: Partial<Messages["open"]> = {}): Messag
   ...more
 })
 
-const rows = (count: number, value = 1) => encodeRows("f32", new Float32Array(count * HIDDEN).fill(value), HIDDEN).payload
+const rows = (count: number, value = 1) =>
+  encodeRows("f32", new Float32Array(count * HIDDEN).fill(value), HIDDEN).payload
 
 describe("bytes that are no frames", () => {
   const good = hello()
@@ -96,7 +102,10 @@ describe("bytes that are no frames", () => {
     ["a length that lies", good.map((byte, i) => (i === 15 || i === 19 ? 0x7f : byte))],
     ["an unknown layout", good.map((byte, i) => (i === 8 ? 99 : byte))],
     ["a version that nobody speaks", encodeFrame("hello", 1, { versions: [77], peer: "future", software: "test" })],
-    ["a step before the hello", encodeFrame("step", 0, { session: "x", epoch: 1, position: 0, tokens: 1, codec: "f32", want: "last" }, rows(1))]
+    [
+      "a step before the hello",
+      encodeFrame("step", 0, { session: "x", epoch: 1, position: 0, tokens: 1, codec: "f32", want: "last" }, rows(1))
+    ]
   ]
   for (const [name, bytes] of cases) {
     it.scopedLive(name, () =>
@@ -139,11 +148,15 @@ describe("frames that make no sense", () => {
     Effect.gen(function* () {
       const { swarm, client, victim } = yield* setUp
       const { connection } = yield* stranger(victim.server.address)
-      const code = (more: Partial<Messages["open"]>) => Effect.map(faultOf(connection, "open", opening(swarm, more)), (fault) => fault?.code)
+      const code = (more: Partial<Messages["open"]>) =>
+        Effect.map(faultOf(connection, "open", opening(swarm, more)), (fault) => fault?.code)
       assert.strictEqual(yield* code({ model: "another" }), "unknown-model")
       assert.strictEqual(yield* code({ blocks: { from: 1, to: 4 } }), "wrong-blocks")
       assert.strictEqual(yield* code({ maxTokens: 1_000_000 }), "too-long")
-      assert.strictEqual(yield* code({ next: { kind: "peer", peer: "p", address: "ws://127.0.0.1:1", session: "s" } }), "next-gone")
+      assert.strictEqual(
+        yield* code({ next: { kind: "peer", peer: "p", address: "ws://127.0.0.1:1", session: "s" } }),
+        "next-gone"
+      )
       assert.strictEqual(yield* code({ session: "twice" }), undefined)
       assert.strictEqual(yield* code({ session: "twice" }), "protocol")
       assert.strictEqual((yield* faultOf(connection, "hold", { session: "nobody", epoch: 1 }))?.code, "unknown-session")
@@ -160,7 +173,11 @@ describe("frames that make no sense", () => {
       const step = (body: Partial<Messages["step"]>, payload: Uint8Array) =>
         Effect.promise(async () => {
           frames.length = 0
-          connection.notify("step", { session, epoch: 5, position: 0, tokens: 1, codec: "f32", want: "last", ...body }, payload)
+          connection.notify(
+            "step",
+            { session, epoch: 5, position: 0, tokens: 1, codec: "f32", want: "last", ...body },
+            payload
+          )
           await connection.ping()
           await new Promise((resolve) => setTimeout(resolve, 20))
           const [frame] = frames
@@ -264,7 +281,9 @@ describe("many channels", () => {
   it.scopedLive("200 opened and left idle do not keep others out, and are closed", () =>
     Effect.gen(function* () {
       const { swarm, client, victim } = yield* setUp
-      const sockets = yield* Effect.forEach(Array.from({ length: 200 }), () => socket(victim.server.address), { concurrency: 20 })
+      const sockets = yield* Effect.forEach(Array.from({ length: 200 }), () => socket(victim.server.address), {
+        concurrency: 20
+      })
       yield* alive(client, swarm)
       yield* Effect.forEach(sockets, (made) => closes(made), { concurrency: "unbounded" }).pipe(Effect.timeout(12_000))
       assert.isAtMost(victim.server.status().channels, 10)

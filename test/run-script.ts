@@ -4,7 +4,8 @@
  */
 import { spawn } from "node:child_process"
 import { readFileSync } from "node:fs"
-import { fileURLToPath } from "node:url"
+import { createRequire } from "node:module"
+import { fileURLToPath, pathToFileURL } from "node:url"
 import { assert } from "vitest"
 
 /** The root of the checkout: where scripts are run. */
@@ -13,7 +14,8 @@ export const root = fileURLToPath(new URL("..", import.meta.url))
 /** A script must end by itself within this time. */
 const limitMs = 120_000
 
-const tsx = import.meta.resolve("tsx")
+/** The loader of TypeScript, as an absolute URL: the script may lie anywhere. */
+const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href
 
 /**
  * The lines that a script promises: the text of the comment lines from `// prints:` to its end.

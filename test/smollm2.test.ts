@@ -26,7 +26,12 @@ const CUTS = [
 
 const expected = openSafetensors(path.join(FOLDER, "expected.safetensors"))
 const reference = JSON.parse(fs.readFileSync(path.join(FOLDER, "prompts.json"), "utf8")) as {
-  readonly perplexity: { readonly nll: number; readonly perplexity: number; readonly window: number; readonly windows: number }
+  readonly perplexity: {
+    readonly nll: number
+    readonly perplexity: number
+    readonly window: number
+    readonly windows: number
+  }
 }
 
 const load = (options: SpanOptions) =>
@@ -59,94 +64,128 @@ const nll = (logits: Float32Array, ids: ReadonlyArray<number>, vocab: number): n
 }
 
 if (smollm2 === undefined) describe.skip("SmolLM2 (the model is not there)", () => it.todo("all of it"))
-else layer(Engine.layer, { excludeTestServices: true })("SmolLM2", (it) => {
-  it.scoped(
-    "f32 activations, one process: states, logits and 64 greedy ids of every prompt",
-    () =>
-      Effect.gen(function* () {
-        const { spans, head } = yield* load({ activations: "f32" })
-        for (const name of PROMPTS) {
-          const ids = integers(expected, `${name}.ids`)
-          const pipeline = localPipeline(spans, ids.length)
-          const rows = yield* Effect.promise(() => pipeline.forward(head.embed(ids), "all"))
-          const last = rows.subarray((ids.length - 1) * head.hiddenSize)
-          assert.isAtMost(worst(yield* Effect.promise(() => head.logits(last)), floats(expected, `${name}.last_logits`)), 1e-4, name)
-          if (ids.length < 64) {
-            const hidden = floats(expected, `${name}.hidden`)
-            const size = ids.length * head.hiddenSize
-            let x = head.embed(ids)
-            assert.isAtMost(worst(x, hidden.subarray(0, size)), 1e-4)
-            for (const [index, span] of spans.entries()) {
-              const kv = span.open(ids.length)
-              x = yield* Effect.promise(() => span.run([{ kv, position: 0, tokens: ids.length }], x))
-              kv.free()
-              assert.isAtMost(worst(x, hidden.subarray((index + 1) * size, (index + 2) * size)), 1e-4, `${name} after block ${span.to - 1}`)
+else
+  layer(Engine.layer, { excludeTestServices: true })("SmolLM2", (it) => {
+    it.scoped(
+      "f32 activations, one process: states, logits and 64 greedy ids of every prompt",
+      () =>
+        Effect.gen(function* () {
+          const { spans, head } = yield* load({ activations: "f32" })
+          for (const name of PROMPTS) {
+            const ids = integers(expected, `${name}.ids`)
+            const pipeline = localPipeline(spans, ids.length)
+            const rows = yield* Effect.promise(() => pipeline.forward(head.embed(ids), "all"))
+            const last = rows.subarray((ids.length - 1) * head.hiddenSize)
+            assert.isAtMost(
+              worst(yield* Effect.promise(() => head.logits(last)), floats(expected, `${name}.last_logits`)),
+              1e-4,
+              name
+            )
+            if (ids.length < 64) {
+              const hidden = floats(expected, `${name}.hidden`)
+              const size = ids.length * head.hiddenSize
+              let x = head.embed(ids)
+              assert.isAtMost(worst(x, hidden.subarray(0, size)), 1e-4)
+              for (const [index, span] of spans.entries()) {
+                const kv = span.open(ids.length)
+                x = yield* Effect.promise(() => span.run([{ kv, position: 0, tokens: ids.length }], x))
+                kv.free()
+                assert.isAtMost(
+                  worst(x, hidden.subarray((index + 1) * size, (index + 2) * size)),
+                  1e-4,
+                  `${name} after block ${span.to - 1}`
+                )
+              }
+            }
+            assert.deepStrictEqual(
+              yield* generate(localPipeline(spans, ids.length + 64), head, ids),
+              integers(expected, `${name}.greedy_ids`),
+              name
+            )
+          }
+        }),
+      300_000
+    )
+
+    it.scoped(
+      "f32 activations, three servers over WebSocket: 64 greedy ids of every prompt, four at a time",
+      () =>
+        Effect.gen(function* () {
+          const { model, spans, head } = yield* load({ activations: "f32" })
+          const swarm = yield* makeTestSwarm({
+            blocks: model.blocks,
+            hiddenSize: model.hiddenSize,
+            transport: layerWebSocket(),
+            listen: "ws://127.0.0.1:0"
+          })
+          for (const span of spans) yield* swarm.start(span)
+          const client = yield* swarm.client
+          yield* Effect.forEach(
+            PROMPTS,
+            (name) =>
+              Effect.scoped(
+                Effect.gen(function* () {
+                  const ids = integers(expected, `${name}.ids`)
+                  const chain = yield* client.open({ model: swarm.model, maxTokens: ids.length + 64, codec: "f32" })
+                  assert.deepStrictEqual(
+                    yield* generate(chain, head, ids),
+                    integers(expected, `${name}.greedy_ids`),
+                    name
+                  )
+                  assert.strictEqual(chain.route().length, 3)
+                })
+              ),
+            { concurrency: 4 }
+          )
+        }),
+      300_000
+    )
+
+    it.scoped(
+      "int8 activations: top-1 agreement at least 97 %, perplexity within 1 %",
+      () =>
+        Effect.gen(function* () {
+          const { model, spans, head } = yield* load({ activations: "int8" })
+          let same = 0
+          let count = 0
+          for (const name of PROMPTS) {
+            const ids = integers(expected, `${name}.ids`)
+            const bytes = expected.read(`${name}.top20.ids`)
+            const top = new Int32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength))
+            const pipeline = localPipeline(spans, ids.length)
+            const logits = yield* Effect.promise(async () =>
+              head.logits(await pipeline.forward(head.embed(ids), "all"))
+            )
+            for (let position = 0; position < ids.length; position++, count++) {
+              if (argmaxRow(logits, position, head.vocabSize) === top[position * 20]) same++
             }
           }
-          assert.deepStrictEqual(yield* generate(localPipeline(spans, ids.length + 64), head, ids), integers(expected, `${name}.greedy_ids`), name)
-        }
-      }),
-    300_000
-  )
+          console.log(
+            `SmolLM2, int8 activations: top-1 agreement ${((100 * same) / count).toFixed(2)} % of ${count} positions`
+          )
+          assert.isAtLeast(same / count, 0.97)
 
-  it.scoped(
-    "f32 activations, three servers over WebSocket: 64 greedy ids of every prompt, four at a time",
-    () =>
-      Effect.gen(function* () {
-        const { model, spans, head } = yield* load({ activations: "f32" })
-        const swarm = yield* makeTestSwarm({ blocks: model.blocks, hiddenSize: model.hiddenSize, transport: layerWebSocket(), listen: "ws://127.0.0.1:0" })
-        for (const span of spans) yield* swarm.start(span)
-        const client = yield* swarm.client
-        yield* Effect.forEach(
-          PROMPTS,
-          (name) =>
-            Effect.scoped(
-              Effect.gen(function* () {
-                const ids = integers(expected, `${name}.ids`)
-                const chain = yield* client.open({ model: swarm.model, maxTokens: ids.length + 64, codec: "f32" })
-                assert.deepStrictEqual(yield* generate(chain, head, ids), integers(expected, `${name}.greedy_ids`), name)
-                assert.strictEqual(chain.route().length, 3)
-              })
-            ),
-          { concurrency: 4 }
-        )
-      }),
-    300_000
-  )
-
-  it.scoped(
-    "int8 activations: top-1 agreement at least 97 %, perplexity within 1 %",
-    () =>
-      Effect.gen(function* () {
-        const { model, spans, head } = yield* load({ activations: "int8" })
-        let same = 0
-        let count = 0
-        for (const name of PROMPTS) {
-          const ids = integers(expected, `${name}.ids`)
-          const bytes = expected.read(`${name}.top20.ids`)
-          const top = new Int32Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength))
-          const pipeline = localPipeline(spans, ids.length)
-          const logits = yield* Effect.promise(async () => head.logits(await pipeline.forward(head.embed(ids), "all")))
-          for (let position = 0; position < ids.length; position++, count++) {
-            if (argmaxRow(logits, position, head.vocabSize) === top[position * 20]) same++
+          const { window, windows, perplexity } = reference.perplexity
+          const text = model
+            .tokenizer()
+            .encode(fs.readFileSync(path.join(FOLDER, "perplexity.txt"), "utf8"), { special: false })
+          let total = 0
+          for (let index = 0; index < windows; index++) {
+            const ids = text.slice(index * window, (index + 1) * window)
+            const pipeline = localPipeline(spans, window)
+            total += nll(
+              yield* Effect.promise(async () => head.logits(await pipeline.forward(head.embed(ids), "all"))),
+              ids,
+              head.vocabSize
+            )
+            yield* Effect.promise(() => pipeline.close())
           }
-        }
-        console.log(`SmolLM2, int8 activations: top-1 agreement ${((100 * same) / count).toFixed(2)} % of ${count} positions`)
-        assert.isAtLeast(same / count, 0.97)
-
-        const { window, windows, perplexity } = reference.perplexity
-        const text = model.tokenizer().encode(fs.readFileSync(path.join(FOLDER, "perplexity.txt"), "utf8"), { special: false })
-        let total = 0
-        for (let index = 0; index < windows; index++) {
-          const ids = text.slice(index * window, (index + 1) * window)
-          const pipeline = localPipeline(spans, window)
-          total += nll(yield* Effect.promise(async () => head.logits(await pipeline.forward(head.embed(ids), "all"))), ids, head.vocabSize)
-          yield* Effect.promise(() => pipeline.close())
-        }
-        const ours = Math.exp(total / windows)
-        console.log(`SmolLM2, int8 activations: perplexity ${ours.toFixed(3)}, float reference ${perplexity.toFixed(3)}`)
-        assert.isAtMost(Math.abs(ours / perplexity - 1), 0.01)
-      }),
-    300_000
-  )
-})
+          const ours = Math.exp(total / windows)
+          console.log(
+            `SmolLM2, int8 activations: perplexity ${ours.toFixed(3)}, float reference ${perplexity.toFixed(3)}`
+          )
+          assert.isAtMost(Math.abs(ours / perplexity - 1), 0.01)
+        }),
+      300_000
+    )
+  })

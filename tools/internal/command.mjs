@@ -123,5 +123,6 @@ export const run = async (command, args, options = {}) => {
   }
   await Promise.race([closed, sleep(1_000, undefined, { ref: false })])
   const output = Buffer.concat(pieces).toString()
+  if (options.stream) for (const note of notes) process.stdout.write(`${note}\n`)
   return { code: late ? 124 : code, output: [output.trimEnd(), ...notes].filter((part) => part !== "").join("\n") }
 }

@@ -93,7 +93,6 @@ const runStep = async (step, env) => {
   rmSync(report, { force: true })
   const seconds = ((Date.now() - started) / 1000).toFixed(1)
   if (code !== 0 && !step.tests) console.log(output)
-  if (code !== 0 && step.tests) console.log(output.split("\n").slice(-5).join("\n"))
   console.log(`${code === 0 ? "ok   " : "FAILED"} ${step.name.padEnd(8)} ${seconds.padStart(6)} s`)
   if (counts === undefined) return { passed: code === 0 ? 1 : 0, failed: code === 0 ? 0 : 1, skipped: 0 }
   for (const name of counts.skippedNames) console.log(`skipped: ${name}`)

@@ -2,9 +2,9 @@
  * One view of the tensors of a checkpoint, whether safetensors or GGUF.
  * @module
  */
-import { blockBytes, blockType, dequantize, type QuantizedType } from "@swarm/quant"
+import { type BlockType, blockBytes, blockType, dequantize, type QuantizedType } from "@swarm/quant"
 import { type ElementType, elementBytes, FormatError, openSafetensors, openShards, toFloat32 } from "@swarm/tensor"
-import { type Gguf, openGguf } from "./gguf.ts"
+import type { Gguf } from "./gguf.ts"
 
 /** How the values of a tensor are stored: plain elements, or blocks of codes with scales. */
 export type StorageType = ElementType | QuantizedType
@@ -37,15 +37,16 @@ export const safetensorsCheckpoint = (path: string): Checkpoint => {
 export const ggufCheckpoint = (gguf: Gguf): Checkpoint => {
   const tensors = new Map<string, CheckpointTensor>()
   for (const { name, type, shape, bytes } of gguf.tensors.values()) {
-    tensors.set(name, { name, type: plain[type] ?? (type as QuantizedType), shape, bytes })
+    tensors.set(name, { name, type: storageType(type), shape, bytes })
   }
   return { path: gguf.file, tensors, read: gguf.read }
 }
 
-const plain: Partial<Record<string, ElementType>> = { F32: "f32", F16: "f16", BF16: "bf16" }
-
-/** Opens the GGUF file at `path` as a checkpoint. */
-export const openGgufCheckpoint = (path: string): Checkpoint => ggufCheckpoint(openGguf(path))
+const storageType = (type: BlockType): StorageType => {
+  if (type === "F32") return "f32"
+  if (type === "F16") return "f16"
+  return type === "BF16" ? "bf16" : type
+}
 
 const isElement = (type: StorageType): type is ElementType => type === type.toLowerCase()
 

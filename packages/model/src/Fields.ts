@@ -18,19 +18,23 @@ export class Fields {
     this.#prefix = prefix
   }
 
+  /** The fields of an object. */
   static of(file: string, record: object, prefix = ""): Fields {
     const entries = new Map<string, unknown>(Object.entries(record))
     return new Fields(file, (key) => entries.get(key), prefix)
   }
 
+  /** The value itself; undefined if it is absent or `null`. */
   get(key: string): unknown {
     return this.#get(key) ?? undefined
   }
 
+  /** Whether there is a value. */
   has(key: string): boolean {
     return this.get(key) !== undefined
   }
 
+  /** An error about a field: "Field ... of ... <detail>". */
   fail(key: string, detail: string): ConfigurationError {
     return new ConfigurationError({ file: this.file, field: this.#prefix + key, detail })
   }
@@ -60,12 +64,14 @@ export class Fields {
     return value
   }
 
+  /** True, false or undefined. */
   boolean(key: string): boolean | undefined {
     const value = this.get(key)
     if (value === undefined || typeof value === "boolean") return value
     throw this.fail(key, `is ${show(value)}, not true or false`)
   }
 
+  /** A string, or undefined. */
   string(key: string): string | undefined {
     const value = this.get(key)
     if (value === undefined || typeof value === "string") return value
@@ -92,7 +98,7 @@ export class Fields {
     return value
   }
 
-  /** The value of `read`, which must be present. */
+  /** `value`, which was read from `key` and must be present. */
   need<A>(key: string, value: A | undefined): A {
     if (value === undefined) throw this.fail(key, "is missing")
     return value

@@ -27,7 +27,7 @@ export interface LinearOptions {
  * What is done against the rounding of activations to int8, whose step is the greatest magnitude of a block / 127.
  * - `centred`: the middle between the least and the greatest value of each block is taken out before and its product
  *   with the weights is added in f32. Blocks with one outlier get half the step. Only where the weights have offsets:
- *   it shares their correction, and costs a few nodes.
+ *   it shares their correction, doubles its bytes and costs seven small nodes.
  * - `double`: what the rounding loses is rounded in its turn and multiplied as a second row: an error 250 times smaller
  *   for twice the rows, which on a single row is little.
  */
@@ -46,9 +46,14 @@ export interface Linear {
   readonly initializers: ReadonlyArray<Initializer>
   /** Why values are not those of the checkpoint, if so. */
   readonly note: string | undefined
+  /** Rows of x from which on the bits of a row do not depend on the others: 2 if a kernel sees a single row as one. */
+  readonly leastRows: 1 | 2
   /** Adds the nodes of the layer over x (..., inFeatures). */
   readonly apply: (operators: Operators, x: Value) => Value
 }
+
+/** The part of a layer that depends on its kernel. */
+export type Kernel = Pick<Linear, "initializers" | "leastRows" | "apply">
 
 /** What a matrix becomes: f32 (no `layout`) or blocks, and how its values are made. */
 export interface Form {
@@ -107,6 +112,7 @@ export const makeLinear = (
     ...shape,
     initializers: bias === undefined ? kernel.initializers : [...kernel.initializers, bias],
     note: noteOf(first.weight, form, options),
+    leastRows: kernel.leastRows,
     apply: kernel.apply
   }
 }

@@ -80,11 +80,13 @@ export interface SpanPlan {
  * The plan of the head: input `x`: f32 (rows, hidden) before the final norm; output `logits`: f32 (rows, vocab).
  *
  * With int8 activations and weights in blocks, what the rounding of x loses is multiplied as a row of its own: logits
- * are those of f32 activations to 1e-5, and no kernel sees a single row, so a row needs no padding to be reproducible.
+ * are those of f32 activations to 1e-5, and no kernel sees a single row.
  */
 export interface HeadPlan {
   readonly hiddenSize: number
   readonly vocabSize: number
+  /** Rows of a run from which on the bits of a row's logits do not depend on the other rows. */
+  readonly leastRows: 1 | 2
   readonly initializers: ReadonlyArray<Initializer>
   readonly notes: ReadonlyArray<string>
   readonly graph: (locate: (name: string) => ExternalData) => Uint8Array

@@ -23,6 +23,7 @@ export const planHead = (architecture: Architecture, weights: Weights, options: 
   return {
     hiddenSize,
     vocabSize,
+    leastRows: matrix.leastRows,
     initializers,
     notes: notesOf([matrix]),
     graph: (locate) => {

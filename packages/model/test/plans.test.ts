@@ -1,12 +1,15 @@
 /**
  * Weight formats, sizes and the limits of plans.
  */
+import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
+import { writeSafetensors } from "@swarm/tensor"
 import {
   type Architecture,
   blockBytes,
   kvBytesPerToken,
+  type Model,
   type PlanOptions,
   parameters,
   rotaryFrequencies
@@ -15,22 +18,26 @@ import { planHead } from "../src/planHead.ts"
 import { planSpan } from "../src/planSpan.ts"
 import type { Weights } from "../src/Weights.ts"
 import { makeChain } from "./support/chain.ts"
-import { expectedOf, fixtures, open } from "./support/fixtures.ts"
+import { expectedOf, fixtures, open, temporaryFolder } from "./support/fixtures.ts"
 
 const qwen3 = open(path.join(fixtures, "families/qwen3"))
 const bytesOf = (list: ReadonlyArray<{ readonly bytes: number }>) => list.reduce((sum, { bytes }) => sum + bytes, 0)
+
+/** Difference of `values` from `wanted` relative to the size of `wanted`, both root mean square. */
+const distance = (values: Float32Array, wanted: Float32Array): number => {
+  const square = (list: Float32Array) => list.reduce((sum, value) => sum + value * value, 0)
+  return Math.sqrt(square(values.map((value, i) => value - (wanted[i] ?? 0))) / square(wanted))
+}
 
 describe("weight formats", () => {
   const expected = expectedOf(path.join(fixtures, "families/qwen3"), qwen3.blocks)
   const x = qwen3.embedding().lookup(expected.ids)
 
-  /** Error of the hidden states behind the last block, relative to their own size, both root mean square. */
+  /** Error of the hidden states behind the last block. */
   const errorOf = async (options: PlanOptions) => {
     const chain = await makeChain(qwen3, [0, qwen3.blocks], options)
     const [y = x] = await chain.step(chain.open(expected.ids.length), 0, x)
-    const wanted = expected.hidden.at(-1) ?? x
-    const square = (values: Float32Array) => values.reduce((sum, value) => sum + value * value, 0)
-    return Math.sqrt(square(y.map((value, i) => value - (wanted[i] ?? 0))) / square(wanted))
+    return distance(y, expected.hidden.at(-1) ?? x)
   }
 
   it("come as close to the checkpoint as their rounding", async () => {
@@ -71,6 +78,63 @@ describe("weight formats", () => {
     const again = [...initializers].reverse().map((initializer) => initializer.read())
     assert.deepStrictEqual(again.reverse(), first)
     assert.isTrue(first.every((array, i) => array !== again[i]))
+  })
+})
+
+describe("matrices that no group divides", () => {
+  /** Random weights: 5 heads of 32 over a hidden size of 80, a vocabulary of 331. */
+  const odd = (): Model => {
+    const folder = temporaryFolder()
+    const config = {
+      ...{ model_type: "llama", hidden_size: 80, intermediate_size: 144, num_hidden_layers: 2, vocab_size: 331 },
+      ...{ num_attention_heads: 5, num_key_value_heads: 1, head_dim: 32, max_position_embeddings: 64 },
+      ...{ rope_parameters: { rope_type: "dynamic", rope_theta: 10000, factor: 2 }, tie_word_embeddings: true }
+    }
+    fs.writeFileSync(path.join(folder, "config.json"), JSON.stringify(config))
+    const block = (index: number): Array<readonly [string, ReadonlyArray<number>]> => [
+      [`layers.${index}.input_layernorm`, [80]],
+      [`layers.${index}.self_attn.q_proj`, [160, 80]],
+      [`layers.${index}.self_attn.k_proj`, [32, 80]],
+      [`layers.${index}.self_attn.v_proj`, [32, 80]],
+      [`layers.${index}.self_attn.o_proj`, [80, 160]],
+      [`layers.${index}.post_attention_layernorm`, [80]],
+      [`layers.${index}.mlp.gate_proj`, [144, 80]],
+      [`layers.${index}.mlp.up_proj`, [144, 80]],
+      [`layers.${index}.mlp.down_proj`, [80, 144]]
+    ]
+    let state = 1
+    const random = () => {
+      state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+      return state / 2 ** 31 - 1
+    }
+    const shapes = [["embed_tokens", [331, 80]] as const, ...block(0), ...block(1), ["norm", [80]] as const]
+    const entries = shapes.map(([name, shape]) => {
+      const data = new Float32Array(shape.reduce((product, extent) => product * extent, 1))
+      const scale = Math.sqrt(3 / (shape[1] ?? 1))
+      data.forEach((_, i) => {
+        data[i] = shape.length === 1 ? 1 + 0.1 * random() : scale * random()
+      })
+      return { name: `model.${name}.weight`, type: "f32" as const, shape, data }
+    })
+    writeSafetensors(path.join(folder, "model.safetensors"), entries)
+    return open(folder)
+  }
+
+  it("are padded", async () => {
+    const model = odd()
+    const x = model.embedding().lookup([3, 330, 17, 90, 5, 201, 44])
+    const run = async (options: PlanOptions) => {
+      const chain = await makeChain(model, [0, 2], options)
+      const [y = x] = await chain.step(chain.open(8), 0, x)
+      return chain.head.logits(y)
+    }
+    const exact = await run({ activations: "f32" })
+    assert.isTrue(exact.every(Number.isFinite))
+    assert.isBelow(distance(await run({ weights: "q8", activations: "f32" }), exact), 2 ** -5)
+    for (const group of [32, 64, 128]) {
+      assert.isBelow(distance(await run({ weights: "q8", group }), exact), 2 ** -4, `q8, group ${group}`)
+      assert.isBelow(distance(await run({ weights: "q4", group }), exact), 2 ** -1, `q4, group ${group}`)
+    }
   })
 })
 

@@ -95,6 +95,9 @@ const activation = (fields: Fields): "silu" => {
 /** `rope_parameters`, or `rope_theta` with `rope_scaling`. */
 export const huggingFaceRotary = (fields: Fields, headDim: number, contextLength: number): Rotary => {
   const rope = fields.record("rope_parameters") ?? fields.record("rope_scaling")
+  if (rope?.record("full_attention") !== undefined) {
+    throw new Unsupported({ feature: "A rotary embedding per kind of block", detail: "this family has one for all" })
+  }
   const base = rope?.positive("rope_theta") ?? fields.positive("rope_theta") ?? 10000
   const part = rope?.positive("partial_rotary_factor") ?? fields.positive("partial_rotary_factor") ?? 1
   const dims = Math.trunc(headDim * part)

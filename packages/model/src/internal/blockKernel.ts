@@ -10,7 +10,7 @@ import type { Value } from "@swarm/onnx"
 import { type BlockLayout, type BlockLinear, linearBytes } from "@swarm/quant"
 import type { TensorArray } from "@swarm/tensor"
 import type { Slice } from "../Checkpoint.ts"
-import type { Form, Linear, Rounding } from "../Linear.ts"
+import type { Form, Kernel, Linear, Rounding } from "../Linear.ts"
 import type { Activations, Initializer } from "../Plan.ts"
 import { readBlocks } from "./encodeSlice.ts"
 import { CONTRIB, type Operators } from "./operators.ts"
@@ -27,7 +27,7 @@ export const makeBlockKernel = (
   bias: Initializer | undefined,
   activations: Activations,
   rounding: Rounding
-): Pick<Linear, "initializers" | "apply"> => {
+): Kernel => {
   const { bits, blockSize, hasZeroPoints, hasOffsets } = form.layout
   const blocks = Math.ceil(inFeatures / blockSize)
   const rounded = activations === "int8" && inFeatures % blockSize === 0
@@ -71,6 +71,7 @@ export const makeBlockKernel = (
 
   return {
     initializers: [codes, scales, ...(hasZeroPoints ? [zeros] : []), ...(hasOffsets ? [correction] : [])],
+    leastRows: doubled ? 1 : 2,
     apply: (operators, x) => {
       if (centred) {
         const { shifted, sums } = operators.centreBlocks(x, inFeatures, blockSize)

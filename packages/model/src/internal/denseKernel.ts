@@ -5,7 +5,7 @@
 import { expand } from "@swarm/quant"
 import { decodeFloats, encodeFloats } from "@swarm/tensor"
 import { readFloats, type Slice } from "../Checkpoint.ts"
-import type { Form, Linear } from "../Linear.ts"
+import type { Form, Kernel, Linear } from "../Linear.ts"
 import type { Initializer } from "../Plan.ts"
 import { encodeSlice } from "./encodeSlice.ts"
 import { CONTRIB } from "./operators.ts"
@@ -18,7 +18,7 @@ export const makeDenseKernel = (
   group: number,
   { inFeatures, outFeatures }: Pick<Linear, "inFeatures" | "outFeatures">,
   bias: Initializer | undefined
-): Pick<Linear, "initializers" | "apply"> => {
+): Kernel => {
   const weight: Initializer = {
     name: `${name}.weight`,
     type: "f32",
@@ -37,6 +37,7 @@ export const makeDenseKernel = (
   }
   return {
     initializers: [weight],
+    leastRows: 2,
     apply: ({ graph }, x) => {
       const product = graph.node("FusedMatMul", [x, weight.name], { domain: CONTRIB, attributes: { transB: { i: 1 } } })
       return bias === undefined ? product : graph.node("Add", [product, bias.name])

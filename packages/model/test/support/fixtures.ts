@@ -6,6 +6,7 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import { afterAll } from "@effect/vitest"
 import { openSafetensors } from "@swarm/tensor"
 import * as Effect from "effect/Effect"
 import { type Model, openModel } from "../../src/index.ts"
@@ -66,11 +67,11 @@ export const argmax = (values: Float32Array): number => {
 }
 
 const temporary: Array<string> = []
-process.on("exit", () => {
+afterAll(() => {
   for (const folder of temporary) fs.rmSync(folder, { recursive: true, force: true })
 })
 
-/** A fresh folder, removed at exit. */
+/** A fresh folder, removed behind the tests of the file. */
 export const temporaryFolder = (): string => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "swarm-model-"))
   temporary.push(folder)

@@ -3,11 +3,11 @@
  * @module
  */
 import * as fs from "node:fs"
-import * as os from "node:os"
 import * as path from "node:path"
 import type { ExternalData } from "@swarm/onnx"
 import * as ort from "onnxruntime-node"
 import type { HeadPlan, Initializer, SpanPlan } from "../../src/index.ts"
+import { temporaryFolder } from "./fixtures.ts"
 
 /** Weights in one file of a temporary folder. */
 export interface Stored {
@@ -15,15 +15,9 @@ export interface Stored {
   readonly locate: (name: string) => ExternalData
 }
 
-const folders: Array<string> = []
-process.on("exit", () => {
-  for (const folder of folders) fs.rmSync(folder, { recursive: true, force: true })
-})
-
 /** Writes initializers one after the other, checking that each has the bytes that it announces. */
 export const store = (initializers: ReadonlyArray<Initializer>): Stored => {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "swarm-model-"))
-  folders.push(folder)
+  const folder = temporaryFolder()
   const entries = new Map<string, ExternalData>()
   const fd = fs.openSync(path.join(folder, "weights.bin"), "w")
   let offset = 0

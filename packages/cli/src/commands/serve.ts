@@ -1,0 +1,123 @@
+/**
+ * `swarm serve`: a server, or several in one process.
+ * @module
+ */
+import { loadSpan } from "@swarm/compute"
+import { Discovery } from "@swarm/discovery"
+import type { Model } from "@swarm/model"
+import type { BlockRange } from "@swarm/protocol"
+import { type Server, serve as serveSpan } from "@swarm/server"
+import { Network } from "@swarm/transport"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import { bytesOf, type Parsed, UsageError } from "../args.ts"
+import { chooseBlocks } from "../autoBlocks.ts"
+import { engineLayer, serverLayer } from "../layers.ts"
+import { given, spanOptions } from "../numerics.ts"
+import { makeOutput, type Output, size } from "../output.ts"
+import { modelOf } from "../sessions.ts"
+import type { serve } from "../specs.ts"
+import { version } from "../version.ts"
+
+type Values = Parsed<typeof serve.options>["values"]
+
+/** Sessions are no longer than this by default, whatever the model could do. */
+const MOST_TOKENS = 4096
+
+export const run = ({ values }: Parsed<typeof serve.options>): Effect.Effect<void, unknown> =>
+  Effect.gen(function* () {
+    const output = makeOutput(values.json)
+    const model = yield* modelOf(values)
+    const servers: Array<Server> = []
+    for (const wanted of yield* rangesOf(values.blocks ?? "auto", model.blocks)) servers.push(yield* start(values, model, wanted, output))
+    yield* stopped(values.parent)
+    output.note("draining")
+    yield* Effect.raceFirst(Effect.all(servers.map(({ drain }) => drain), { concurrency: "unbounded" }), signalled)
+    if (output.isJson) output.event({ event: "stopped" })
+  }).pipe(Effect.scoped, Effect.provide(engineLayer))
+
+/** Loads and serves one range. */
+const start = (values: Values, model: Model, wanted: BlockRange | "auto", output: Output) =>
+  Effect.gen(function* () {
+    const started = performance.now()
+    const context = yield* Layer.build(serverLayer(values.join))
+    const { from, to } = wanted === "auto" ? yield* Effect.provide(chooseAuto(values, model), context) : wanted
+    if (!output.isJson) output.note(`loading blocks ${from}:${to} of ${model.name}`)
+    else output.event({ event: "loading", blocks: [from, to] })
+    const plan = model.span(from, to, spanOptions(values))
+    for (const note of plan.notes) output.note(note)
+    const span = yield* loadSpan(model, from, to, spanOptions(values))
+    const server = yield* serveSpan({
+      model: { digest: model.digest, name: model.name, blocks: model.blocks },
+      span,
+      listen: values.listen ?? "ws://127.0.0.1:0",
+      maxTokens: Math.min(values["max-tokens"] ?? MOST_TOKENS, model.contextLength),
+      version,
+      ...(values.announce.length === 0 ? {} : { announce: values.announce }),
+      ...given({
+        kvBytes: values["kv-memory"] === undefined ? undefined : bytesOf("kv-memory", values["kv-memory"]),
+        idleSeconds: values["idle-seconds"],
+        drainSeconds: values["drain-seconds"]
+      })
+    }).pipe(Effect.provide(context))
+    const { decodeRate, prefillRate } = server.announcement()
+    const seconds = (performance.now() - started) / 1000
+    const { digest, reproducible, weightBytes, kvBytesPerToken } = span
+    output.event(
+      { event: "online", address: server.address, peer: server.peer, blocks: [from, to], model: model.digest, digest, reproducible, weightBytes, kvBytesPerToken, decodeRate, prefillRate, seconds },
+      [
+        `online  ${output.bold(server.address)}`,
+        `        blocks ${from}:${to} of ${model.name}, weights ${size(weightBytes)}, ${Math.round(decodeRate / (to - from))} tokens/s, ready after ${seconds.toFixed(1)} s`,
+        `        join with --join ${server.address}`
+      ].join("\n")
+    )
+    return server
+  })
+
+const chooseAuto = (values: Values, model: Model) =>
+  Effect.gen(function* () {
+    const discovery = yield* Discovery
+    yield* Network
+    if (values.join.length > 0) yield* discovery.refresh
+    const known = discovery.known().filter(({ model: digest }) => digest === model.digest)
+    return chooseBlocks(known, model.blocks, values["max-blocks"] ?? model.blocks)
+  })
+
+/** "0:10,20:30" as ranges within [0, blocks). */
+const rangesOf = (said: string, blocks: number): Effect.Effect<ReadonlyArray<BlockRange | "auto">, UsageError> => {
+  if (said === "auto") return Effect.succeed(["auto"])
+  const ranges: Array<BlockRange> = []
+  for (const part of said.split(",")) {
+    const match = /^(\d+):(\d+)$/.exec(part.trim())
+    const [from, to] = [Number(match?.[1]), Number(match?.[2])]
+    if (match === null || from >= to || to > blocks) {
+      return Effect.fail(new UsageError(`--blocks must be "auto" or ranges A:B with A < B <= ${blocks}: got "${said}"`))
+    }
+    ranges.push({ from, to })
+  }
+  return Effect.succeed(ranges)
+}
+
+/** Succeeds at SIGTERM or SIGINT. */
+const signalled = Effect.async<void>((resume) => {
+  const end = () => resume(Effect.void)
+  process.once("SIGTERM", end)
+  process.once("SIGINT", end)
+  return Effect.sync(() => {
+    process.removeListener("SIGTERM", end)
+    process.removeListener("SIGINT", end)
+  })
+})
+
+/** Succeeds when the server is to stop: at a signal, or when the parent that watches it is gone. */
+const stopped = (parent: boolean): Effect.Effect<void> =>
+  parent
+    ? Effect.raceFirst(
+        signalled,
+        Effect.async<void>((resume) => {
+          process.stdin.on("end", () => resume(Effect.void))
+          process.stdin.on("error", () => resume(Effect.void))
+          process.stdin.resume()
+        })
+      )
+    : signalled

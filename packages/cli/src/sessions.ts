@@ -1,0 +1,115 @@
+/**
+ * Opens what a command generates with: a model's head here, its blocks here or in the swarm.
+ * @module
+ */
+import { type Chain, type ChainEvent, type ClientError, localPipeline, type Pipeline, Swarm } from "@swarm/client"
+import { type ComputeError, type Head, loadHead, loadSpan, type SpanOptions } from "@swarm/compute"
+import { Discovery } from "@swarm/discovery"
+import type { Engine, EngineError } from "@swarm/engine"
+import { type Model, type ModelError, openModel } from "@swarm/model"
+import type { WireCodec } from "@swarm/protocol"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
+import { UsageError } from "./args.ts"
+import { clientLayer } from "./layers.ts"
+import { codecOf, type NumericValues, spanOptions } from "./numerics.ts"
+import { CommandFailed, type Output } from "./output.ts"
+
+export interface WhereValues extends NumericValues {
+  readonly model: string | undefined
+  readonly join: ReadonlyArray<string>
+  readonly local: boolean
+  readonly codec: string | undefined
+  readonly "grace-seconds": number | undefined
+}
+
+/** A model that can be run: pipelines of its blocks, and its head. */
+export interface Runnable {
+  readonly model: Model
+  readonly head: Head
+  /** A pipeline for one session of at most `maxTokens` tokens. Closed with the scope. */
+  readonly pipeline: (maxTokens: number, onEvent?: (event: ChainEvent) => void) => Effect.Effect<Pipeline | Chain, ClientError, Scope.Scope>
+  readonly isLocal: boolean
+}
+
+type Failure = ModelError | EngineError | ComputeError | UsageError | CommandFailed
+
+/** Opens the model named by `--model`. */
+export const modelOf = (values: { readonly model: string | undefined }): Effect.Effect<Model, ModelError | UsageError> =>
+  values.model === undefined ? Effect.fail(new UsageError("--model is missing")) : openModel(values.model)
+
+/** Opens the model and the way to its blocks that the options name. */
+export const openRunnable = (values: WhereValues): Effect.Effect<Runnable, Failure, Engine | Scope.Scope> =>
+  Effect.gen(function* () {
+    if (values.local === values.join.length > 0) {
+      return yield* Effect.fail(new UsageError("give either --local, or --join with the address of a server"))
+    }
+    const model = yield* modelOf(values)
+    const options = spanOptions(values)
+    const head = yield* loadHead(model, options)
+    const pipeline = values.local ? yield* localBlocks(model, options) : yield* remoteBlocks(model, values)
+    return { model, head, pipeline, isLocal: values.local }
+  })
+
+const localBlocks = (model: Model, options: SpanOptions) =>
+  Effect.map(loadSpan(model, 0, model.blocks, options), (span) => (maxTokens: number) =>
+    Effect.acquireRelease(
+      Effect.sync((): Pipeline => localPipeline([span], maxTokens)),
+      (made) => Effect.promise(made.close)
+    )
+  )
+
+const remoteBlocks = (model: Model, values: WhereValues) =>
+  Effect.gen(function* () {
+    const context = yield* Layer.build(clientLayer(values.join))
+    const [swarm, discovery] = yield* Effect.provide(Effect.all([Swarm, Discovery]), context)
+    yield* discovery.refresh.pipe(Effect.mapError((cause) => new CommandFailed({ detail: cause.message })))
+    const graceSeconds = values["grace-seconds"]
+    const codec: WireCodec = codecOf(values)
+    const served = { digest: model.digest, name: model.name, blocks: model.blocks, hiddenSize: model.hiddenSize }
+    return (maxTokens: number, onEvent?: (event: ChainEvent) => void) =>
+      swarm.open({
+        model: served,
+        maxTokens,
+        codec,
+        ...(graceSeconds === undefined ? {} : { graceSeconds }),
+        ...(onEvent === undefined ? {} : { onEvent })
+      })
+  })
+
+/** Says what happens to a chain. */
+export const chainEvents =
+  (output: Output) =>
+  (event: ChainEvent): void => {
+    const say = (fields: Record<string, unknown>, text: string) =>
+      output.isJson ? output.event({ event: "recovery", ...fields }) : output.note(output.dim(`  ${text}`))
+    switch (event._tag) {
+      case "Opened":
+        if (output.isJson) output.event({ event: "route", route: event.hops.map(({ peer, blocks }) => ({ peer, blocks: [blocks.from, blocks.to] })) })
+        return
+      case "FailureSeen":
+        return say(
+          { phase: "failure", peer: event.peer, blocks: [event.blocks.from, event.blocks.to], reason: event.reason, position: event.position },
+          `server ${event.peer.slice(0, 8)} (blocks ${event.blocks.from}:${event.blocks.to}) is lost: ${event.reason}`
+        )
+      case "Waiting":
+        return say({ phase: "waiting", missing: event.missing, graceSeconds: event.graceSeconds }, `waiting for a server for ${event.graceSeconds} s`)
+      case "ReplacementChosen":
+        return say(
+          { phase: "replacement", peers: event.hops.map(({ peer }) => peer), exact: event.exact },
+          `replaced by ${event.hops.map(({ peer }) => peer.slice(0, 8)).join(", ")}${event.exact ? ", exact to the bit" : ", equivalent"}`
+        )
+      case "Replayed":
+        return say({ phase: "replayed", tokens: event.tokens, milliseconds: event.milliseconds }, `replayed ${event.tokens} rows`)
+      case "Resumed":
+        return say({ phase: "resumed", pauseMs: event.pauseMilliseconds, exact: event.exact }, `goes on after ${Math.round(event.pauseMilliseconds)} ms`)
+    }
+  }
+
+/** Route, recoveries and pauses of a pipeline, as the last line of a command tells them. */
+export const chainFigures = (pipeline: Pipeline | Chain) => ({
+  route: "route" in pipeline ? pipeline.route().map(({ peer, blocks }) => ({ peer, blocks: [blocks.from, blocks.to] })) : [],
+  recoveries: "recoveries" in pipeline ? pipeline.recoveries() : 0,
+  pausesMs: "pauses" in pipeline ? pipeline.pauses().map((pause) => Math.round(pause)) : []
+})

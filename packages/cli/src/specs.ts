@@ -1,0 +1,174 @@
+/**
+ * The commands: names, options, and where each is implemented. Nothing heavy is imported here, so that help is quick.
+ * @module
+ */
+import type * as Effect from "effect/Effect"
+import { count, flag, number, type Option, type Parsed, type Spec, text, texts } from "./args.ts"
+
+const json = { json: flag("one JSON object per line on stdout; everything else on stderr") }
+const model = { model: text('a GGUF file, a folder in Hugging Face layout, a Hub id "owner/name[@revision]", or "tiny" (the embedded model)', { value: "REF" }) }
+const numerics = {
+  weights: text('weight format; "as-is" keeps the checkpoint\'s own blocks (default)', { choices: ["as-is", "q4", "q8", "f16", "f32"] }),
+  group: text("group size of q4 and q8 (default 32)", { choices: ["32", "64", "128"] }),
+  activations: text('"int8": fast (default); "f32": exact', { choices: ["int8", "f32"] }),
+  threads: count("threads of a run (default 1)"),
+  "one-row": flag("run single tokens as one row: faster alone, but results then depend on how text is cut and who shares a run")
+}
+const where = {
+  join: texts("address of any server of the swarm; may be given several times", { value: "ADDR" }),
+  local: flag("run all blocks in this process"),
+  codec: text("activations on the wire (default f16; f32 with --activations f32)", { choices: ["f32", "f16", "bf16", "int8"] }),
+  "grace-seconds": number("how long to wait for a server when nobody serves some blocks (default 4)", { least: 0 })
+}
+const sampling = {
+  temperature: number("0: always the likeliest token", { least: 0, value: "T" }),
+  "top-p": number("keep the likeliest tokens up to this share of probability", { least: 0, greatest: 1, value: "P" }),
+  "top-k": count("keep the K likeliest tokens", { least: 0, value: "K" }),
+  "min-p": number("drop tokens less likely than this share of the likeliest", { least: 0, greatest: 1, value: "P" }),
+  "repetition-penalty": number("divide the score of tokens that occurred (1: off)", { least: 0 }),
+  "frequency-penalty": number("lower the score of tokens for each time that they occurred", { least: -2, greatest: 2 }),
+  "presence-penalty": number("lower the score of tokens that occurred", { least: -2, greatest: 2 }),
+  seed: count("the same seed gives the same text", { least: 0 })
+}
+
+export const serve = {
+  name: "serve",
+  summary: "Serves a span of a model's blocks to the swarm",
+  options: {
+    ...model,
+    blocks: text('"A:B" (blocks A to B-1), several as "0:10,20:30", or "auto" (default)', { value: "A:B" }),
+    "max-blocks": count("with auto: at most so many"),
+    listen: text("address to listen on (default ws://127.0.0.1:0)", { value: "ADDR" }),
+    announce: texts("address to announce instead of the one listened on", { value: "ADDR" }),
+    join: where.join,
+    ...numerics,
+    "max-tokens": count("greatest length of a session (default: the model's context, at most 4096)"),
+    "kv-memory": text("memory for the KV caches of all sessions, such as 2GiB (default: 16 of the longest sessions)", { value: "SIZE" }),
+    "idle-seconds": number("close a session that is not used for so long (default 600)", { least: 1 }),
+    "drain-seconds": number("at SIGTERM, wait so long for sessions to move (default 10)", { least: 0 }),
+    parent: flag("end when standard input closes", { hidden: true }),
+    ...json
+  },
+  notes: ["On SIGTERM and SIGINT the server takes no new sessions, tells those that run to move, and ends when they have."]
+} satisfies Spec
+
+export const generate = {
+  name: "generate",
+  summary: "Continues a text",
+  options: {
+    ...model,
+    ...where,
+    prompt: text("the text to continue"),
+    ids: text("token ids instead of a text: a JSON array, used as it is", { value: "FILE" }),
+    "max-tokens": count("most new tokens (default 128)"),
+    "ignore-eos": flag("go on when the model ends"),
+    stop: texts("end at this text"),
+    ...sampling,
+    ...numerics,
+    ...json
+  },
+  notes: ["Without --temperature the likeliest token is taken each time. Give --local, or --join with the address of a server."]
+} satisfies Spec
+
+export const chat = {
+  name: "chat",
+  summary: "Talks with a model through its chat template",
+  options: {
+    ...model,
+    ...where,
+    system: text("a first message that sets the tone"),
+    "max-tokens": count("most tokens of one answer (default 512)"),
+    context: count("tokens of the whole conversation (default: the model's context, at most 4096)"),
+    ...sampling,
+    ...numerics,
+    ...json
+  },
+  notes: ["/reset begins anew, /exit ends. Default temperature 0.7, top-p 0.95. From a pipe: one message a line."]
+} satisfies Spec
+
+export const logits = {
+  name: "logits",
+  summary: "Writes logits (and hidden states) for given token ids",
+  options: {
+    ...model,
+    ...where,
+    ids: text("token ids: a JSON array", { value: "FILE" }),
+    out: text("file to write: f32 logits (tokens, vocab)", { value: "FILE.safetensors" }),
+    hidden: flag("also hidden: f32 (blocks + 1, tokens, hidden), the input of block 0 and the output of each block; needs --local"),
+    ...numerics,
+    ...json
+  }
+} satisfies Spec
+
+export const perplexity = {
+  name: "perplexity",
+  summary: "Measures how well a model predicts a text",
+  options: { ...model, ...where, text: text("the text", { value: "FILE" }), window: count("tokens of a window (default 512)", { least: 2 }), ...numerics, ...json },
+  notes: ["Whole windows from the start without overlap; tokens 1 and on of each window are predicted."]
+} satisfies Spec
+
+export const inspect = {
+  name: "inspect",
+  summary: "Shows what a model is made of and what fits on this machine",
+  positional: "REF",
+  options: { memory: text("memory to plan for (default: what is free here)", { value: "SIZE" }), ...json }
+} satisfies Spec
+
+export const pull = {
+  name: "pull",
+  summary: "Downloads the needed files of a Hub repository into the standard cache",
+  positional: "REF",
+  options: { file: text("of several GGUF files, the one to download", { value: "NAME" }), ...json }
+} satisfies Spec
+
+export const bench = {
+  name: "bench",
+  summary: "Measures prompt and generation speed, in the manner of llama-bench",
+  options: {
+    ...model,
+    swarm: count("start a local chain of N servers instead of one process"),
+    streams: count("sessions at once (default 1)"),
+    "prompt-tokens": count("tokens of the prompt test (default 512)"),
+    "new-tokens": count("tokens of the generation test (default 128)"),
+    repetitions: count("rounds (default 3)"),
+    ...numerics,
+    ...json
+  }
+} satisfies Spec
+
+export const demo = {
+  name: "demo",
+  summary: "A swarm on this machine tells a story and loses a server half-way",
+  options: {
+    ...model,
+    prompt: text("how the story begins"),
+    "max-tokens": count("length of the story (default 120)", { least: 4 }),
+    "kill-at": count("token after which the server is killed (default: half-way)"),
+    ...json
+  }
+} satisfies Spec
+
+/** A command with its implementation, imported when it is used. */
+export interface Command {
+  readonly spec: Spec
+  readonly run: (argv: Parsed<Record<string, Option>>) => Promise<Effect.Effect<void, unknown>>
+}
+
+const command = <O extends Record<string, Option>>(spec: Spec<O>, load: () => Promise<{ readonly run: (parsed: Parsed<O>) => Effect.Effect<void, unknown> }>): Command => ({
+  spec,
+  // parsed by this very spec
+  run: async (parsed) => (await load()).run(parsed as Parsed<O>)
+})
+
+/** In the order of help. */
+export const commands: ReadonlyArray<Command> = [
+  command(demo, () => import("./commands/demo.ts")),
+  command(serve, () => import("./commands/serve.ts")),
+  command(generate, () => import("./commands/generate.ts")),
+  command(chat, () => import("./commands/chat.ts")),
+  command(logits, () => import("./commands/logits.ts")),
+  command(perplexity, () => import("./commands/perplexity.ts")),
+  command(inspect, () => import("./commands/inspect.ts")),
+  command(pull, () => import("./commands/pull.ts")),
+  command(bench, () => import("./commands/bench.ts"))
+]

@@ -1,0 +1,5 @@
+/**
+ * The version of this software.
+ * @module
+ */
+export const version = "0.1.0"
