@@ -2,11 +2,11 @@
  * The `swarm` command.
  * @module
  */
-import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { helpOf, parse, UsageError } from "./args.ts"
+import { runMain } from "./runMain.ts"
 import { commands } from "./specs.ts"
 import { version } from "./version.ts"
 
@@ -46,14 +46,14 @@ const report = (cause: Cause.Cause<unknown>) =>
   })
 
 /** 2 for wrong usage, 1 for failure, 130 after an interruption that a command did not handle itself. */
-const exitCode = (exit: Exit.Exit<void, unknown>): number => {
+const exitCode = <A, E>(exit: Exit.Exit<A, E>): number => {
   if (Exit.isSuccess(exit)) return 0
   if (Cause.isInterruptedOnly(exit.cause)) return 130
   const failure = Cause.failureOption(exit.cause)
   return failure._tag === "Some" && failure.value instanceof UsageError ? 2 : 1
 }
 
-NodeRuntime.runMain(Effect.tapErrorCause(main(process.argv.slice(2)), report), {
+runMain(Effect.tapErrorCause(main(process.argv.slice(2)), report), {
   disableErrorReporting: true,
   disablePrettyLogger: true,
   teardown: (exit, onExit) => onExit(exitCode(exit))

@@ -12,7 +12,7 @@ import type { Head } from "./Span.ts"
 import { prepareWeights } from "./weights.ts"
 
 export interface HeadOptions extends PlanOptions {
-  /** Results that do not depend on how rows are grouped: a lone row is run twice. @default true */
+  /** Results that do not depend on how rows are grouped: a lone row is run twice where the kernels ask for it. @default true */
   readonly reproducible?: boolean
   readonly threads?: number
   readonly weightFolder?: string
@@ -53,7 +53,7 @@ export const loadHead = (
       (kept) => Effect.sync(kept.close)
     )
     const embedding = model.embedding()
-    const leastRows = (options.reproducible ?? true) ? 2 : 1
+    const leastRows = (options.reproducible ?? true) ? plan.leastRows : 1
     let tail: Promise<unknown> = Promise.resolve()
     yield* Effect.addFinalizer(() => Effect.promise(() => tail))
 

@@ -57,8 +57,9 @@ export const prepareWeights = (
   root = path.join(cacheFolder(), "packed")
 ): Effect.Effect<Weights, EngineError | WeightCacheError> =>
   Effect.gen(function* () {
+    const layout = request.initializers.map(({ name, type, shape }) => [name, type, shape])
     const key = createHash("sha256")
-      .update(JSON.stringify([LAYOUT, engine.info.layer, engine.info.runtime, engine.info.instructionSet, ...request.key]))
+      .update(JSON.stringify([LAYOUT, engine.info.layer, engine.info.runtime, engine.info.instructionSet, ...request.key, layout]))
       .digest("hex")
       .slice(0, 32)
     const folder = path.join(root, key)

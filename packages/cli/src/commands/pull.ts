@@ -1,2 +1,35 @@
+/**
+ * `swarm pull`: downloads a model into the standard Hub cache.
+ * @module
+ */
+import { pull as pullModel } from "@swarm/model"
 import * as Effect from "effect/Effect"
-export const run = (): Effect.Effect<void, unknown> => Effect.fail(new Error("soon"))
+import type { Parsed } from "../args.ts"
+import { given } from "../numerics.ts"
+import { makeOutput, size } from "../output.ts"
+import type { pull } from "../specs.ts"
+
+/** Progress is shown so often, in milliseconds. */
+const EVERY = 500
+
+export const run = ({ values, positional }: Parsed<typeof pull.options>): Effect.Effect<void, unknown> =>
+  Effect.gen(function* () {
+    const output = makeOutput(values.json)
+    const bar = !output.isJson && process.stderr.isTTY === true
+    let shownAt = 0
+    const pulled = yield* pullModel(positional, {
+      ...given({ gguf: values.file }),
+      onProgress: ({ file, files, received, total }) => {
+        const now = performance.now()
+        if (now - shownAt < EVERY && received < total) return
+        shownAt = now
+        if (output.isJson) output.event({ event: "progress", file, files, received, total })
+        else {
+          const line = `${((100 * received) / Math.max(1, total)).toFixed(0).padStart(3)} %  ${size(received)} of ${size(total)}  ${file}`
+          process.stderr.write(bar ? `\r\u001b[K${line}` : `${line}\n`)
+        }
+      }
+    })
+    if (bar) process.stderr.write("\r\u001b[K")
+    output.event({ event: "done", ...pulled }, `${pulled.folder}\n${pulled.files.length} files, ${size(pulled.bytes)}`)
+  })

@@ -15,6 +15,7 @@ import { chooseBlocks } from "../autoBlocks.ts"
 import { engineLayer, serverLayer } from "../layers.ts"
 import { given, spanOptions } from "../numerics.ts"
 import { makeOutput, type Output, size } from "../output.ts"
+import { firstSignal } from "../runMain.ts"
 import { modelOf } from "../sessions.ts"
 import type { serve } from "../specs.ts"
 import { version } from "../version.ts"
@@ -32,7 +33,10 @@ export const run = ({ values }: Parsed<typeof serve.options>): Effect.Effect<voi
     for (const wanted of yield* rangesOf(values.blocks ?? "auto", model.blocks)) servers.push(yield* start(values, model, wanted, output))
     yield* stopped(values.parent)
     output.note("draining")
-    yield* Effect.raceFirst(Effect.all(servers.map(({ drain }) => drain), { concurrency: "unbounded" }), signalled)
+    yield* Effect.all(
+      servers.map(({ drain }) => drain),
+      { concurrency: "unbounded" }
+    )
     if (output.isJson) output.event({ event: "stopped" })
   }).pipe(Effect.scoped, Effect.provide(engineLayer))
 
@@ -98,26 +102,15 @@ const rangesOf = (said: string, blocks: number): Effect.Effect<ReadonlyArray<Blo
   return Effect.succeed(ranges)
 }
 
-/** Succeeds at SIGTERM or SIGINT. */
-const signalled = Effect.async<void>((resume) => {
-  const end = () => resume(Effect.void)
-  process.once("SIGTERM", end)
-  process.once("SIGINT", end)
-  return Effect.sync(() => {
-    process.removeListener("SIGTERM", end)
-    process.removeListener("SIGINT", end)
-  })
-})
-
 /** Succeeds when the server is to stop: at a signal, or when the parent that watches it is gone. */
 const stopped = (parent: boolean): Effect.Effect<void> =>
   parent
     ? Effect.raceFirst(
-        signalled,
+        firstSignal,
         Effect.async<void>((resume) => {
           process.stdin.on("end", () => resume(Effect.void))
           process.stdin.on("error", () => resume(Effect.void))
           process.stdin.resume()
         })
       )
-    : signalled
+    : firstSignal
