@@ -13,7 +13,10 @@ export const floats = (file: File, name: string): Float32Array => {
 
 export const integers = (file: File, name: string): Array<number> => {
   const bytes = file.read(name)
-  return Array.from(new BigInt64Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength)), Number)
+  return Array.from(
+    new BigInt64Array(bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength)),
+    Number
+  )
 }
 
 /** Largest difference relative to the largest expected magnitude. */
@@ -35,4 +38,3 @@ export const argmaxRow = (values: Float32Array, row: number, columns: number): n
   for (let i = 1; i < columns; i++) if ((values[row * columns + i] ?? 0) > (values[row * columns + best] ?? 0)) best = i
   return best
 }
-

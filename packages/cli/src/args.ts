@@ -27,7 +27,14 @@ export interface Option<K extends Kind = Kind> {
   readonly hidden?: boolean
 }
 
-type ValueOf<O> = O extends Option<"flag"> ? boolean : O extends Option<"texts"> ? ReadonlyArray<string> : O extends Option<"number"> ? number | undefined : string | undefined
+type ValueOf<O> =
+  O extends Option<"flag">
+    ? boolean
+    : O extends Option<"texts">
+      ? ReadonlyArray<string>
+      : O extends Option<"number">
+        ? number | undefined
+        : string | undefined
 
 /** Values by option name. Flags default to false, repeatable options to none. */
 export type Values<O extends Record<string, Option>> = { readonly [N in keyof O]: ValueOf<O[N]> }
@@ -49,26 +56,55 @@ export interface Parsed<O extends Record<string, Option>> {
   readonly help: boolean
 }
 
-export const text = (help: string, more: Omit<Option<"text">, "kind" | "help"> = {}): Option<"text"> => ({ kind: "text", help, ...more })
-export const texts = (help: string, more: Omit<Option<"texts">, "kind" | "help"> = {}): Option<"texts"> => ({ kind: "texts", help, ...more })
-export const flag = (help: string, more: Omit<Option<"flag">, "kind" | "help"> = {}): Option<"flag"> => ({ kind: "flag", help, ...more })
-export const number = (help: string, more: Omit<Option<"number">, "kind" | "help"> = {}): Option<"number"> => ({ kind: "number", help, value: "N", ...more })
+export const text = (help: string, more: Omit<Option<"text">, "kind" | "help"> = {}): Option<"text"> => ({
+  kind: "text",
+  help,
+  ...more
+})
+export const texts = (help: string, more: Omit<Option<"texts">, "kind" | "help"> = {}): Option<"texts"> => ({
+  kind: "texts",
+  help,
+  ...more
+})
+export const flag = (help: string, more: Omit<Option<"flag">, "kind" | "help"> = {}): Option<"flag"> => ({
+  kind: "flag",
+  help,
+  ...more
+})
+export const number = (help: string, more: Omit<Option<"number">, "kind" | "help"> = {}): Option<"number"> => ({
+  kind: "number",
+  help,
+  value: "N",
+  ...more
+})
 /** A whole number, at least 1 unless told. */
-export const count = (help: string, more: Omit<Option<"number">, "kind" | "help"> = {}): Option<"number"> => number(help, { whole: true, least: 1, ...more })
+export const count = (help: string, more: Omit<Option<"number">, "kind" | "help"> = {}): Option<"number"> =>
+  number(help, { whole: true, least: 1, ...more })
 
 /** Reads `argv` (without the command's name). Throws `UsageError`. */
 export const parse = <O extends Record<string, Option>>(spec: Spec<O>, argv: ReadonlyArray<string>): Parsed<O> => {
-  const options: Record<string, { type: "string" | "boolean"; multiple?: boolean; short?: string }> = { help: { type: "boolean", short: "h" } }
-  for (const [name, { kind, short }] of Object.entries(spec.options)) {
-    options[name] = { type: kind === "flag" ? "boolean" : "string", multiple: kind === "texts", ...(short === undefined ? {} : { short }) }
+  const options: Record<string, { type: "string" | "boolean"; multiple?: boolean; short?: string }> = {
+    help: { type: "boolean", short: "h" }
   }
-  const { values, positionals } = attempt(() => parseArgs({ args: [...argv], options, allowPositionals: true, strict: true }))
+  for (const [name, { kind, short }] of Object.entries(spec.options)) {
+    options[name] = {
+      type: kind === "flag" ? "boolean" : "string",
+      multiple: kind === "texts",
+      ...(short === undefined ? {} : { short })
+    }
+  }
+  const { values, positionals } = attempt(() =>
+    parseArgs({ args: [...argv], options, allowPositionals: true, strict: true })
+  )
   const help = values.help === true
   const [positional = "", ...rest] = positionals
-  if (!help && spec.positional !== undefined && positional === "") throw new UsageError(`${spec.positional} is missing: swarm ${spec.name} ${spec.positional}`)
+  if (!help && spec.positional !== undefined && positional === "")
+    throw new UsageError(`${spec.positional} is missing: swarm ${spec.name} ${spec.positional}`)
   const surplus = spec.positional === undefined ? positionals : rest
   if (surplus.length > 0) throw new UsageError(`"${surplus[0]}" is one argument too many`)
-  const read = Object.fromEntries(Object.entries(spec.options).map(([name, option]) => [name, value(name, option, values[name])]))
+  const read = Object.fromEntries(
+    Object.entries(spec.options).map(([name, option]) => [name, value(name, option, values[name])])
+  )
   return { values: read as Values<O>, positional, help }
 }
 
@@ -81,17 +117,27 @@ const attempt = <A>(run: () => A): A => {
   }
 }
 
-const value = (name: string, option: Option, given: unknown): boolean | number | string | ReadonlyArray<string> | undefined => {
+const value = (
+  name: string,
+  option: Option,
+  given: unknown
+): boolean | number | string | ReadonlyArray<string> | undefined => {
   if (option.kind === "flag") return given === true
   if (option.kind === "texts") return Array.isArray(given) ? given.map(String) : []
   if (given === undefined) return undefined
   const said = String(given)
-  if (option.choices !== undefined && !option.choices.includes(said)) throw new UsageError(`--${name} must be one of ${option.choices.join(", ")}: got "${said}"`)
+  if (option.choices !== undefined && !option.choices.includes(said))
+    throw new UsageError(`--${name} must be one of ${option.choices.join(", ")}: got "${said}"`)
   if (option.kind === "text") return said
   const parsed = said.trim() === "" ? Number.NaN : Number(said)
   const { least = Number.NEGATIVE_INFINITY, greatest = Number.POSITIVE_INFINITY, whole = false } = option
   if (!Number.isFinite(parsed) || parsed < least || parsed > greatest || (whole && !Number.isInteger(parsed))) {
-    const range = greatest === Number.POSITIVE_INFINITY ? (least === Number.NEGATIVE_INFINITY ? "" : ` of at least ${least}`) : ` from ${least} to ${greatest}`
+    const range =
+      greatest === Number.POSITIVE_INFINITY
+        ? least === Number.NEGATIVE_INFINITY
+          ? ""
+          : ` of at least ${least}`
+        : ` from ${least} to ${greatest}`
     throw new UsageError(`--${name} must be a ${whole ? "whole " : ""}number${range}: got "${said}"`)
   }
   return parsed

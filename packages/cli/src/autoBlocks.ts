@@ -14,7 +14,8 @@ export const chooseBlocks = (announcements: ReadonlyArray<Announcement>, blocks:
   const rates = new Array<number>(blocks).fill(0)
   for (const { blocks: span, decodeRate, state } of announcements) {
     if (state === "draining") continue
-    for (let block = span.from; block < Math.min(span.to, blocks); block++) rates[block] = (rates[block] ?? 0) + decodeRate
+    for (let block = span.from; block < Math.min(span.to, blocks); block++)
+      rates[block] = (rates[block] ?? 0) + decodeRate
   }
   let best = 0
   let lowest: ReadonlyArray<number> | undefined

@@ -53,7 +53,9 @@ interface Started {
 
 const spawnServer = ({ command: [program, ...first], args }: ServerProcessOptions): Effect.Effect<Started> =>
   Effect.sync(() => {
-    const child = spawn(program, [...first, "serve", "--json", "--parent", ...args], { stdio: ["pipe", "pipe", "pipe"] })
+    const child = spawn(program, [...first, "serve", "--json", "--parent", ...args], {
+      stdio: ["pipe", "pipe", "pipe"]
+    })
     child.stdin?.on("error", () => undefined)
     const ended = new Promise<void>((resolve) => {
       child.once("exit", () => resolve())
@@ -103,4 +105,8 @@ const parseLine = (line: string): Record<string, unknown> | undefined => {
 }
 
 /** The command that runs in this very process: the same program, flags and script, so that sources start sources. */
-export const ownCommand = (): readonly [string, ...ReadonlyArray<string>] => [process.execPath, ...process.execArgv, process.argv[1] ?? ""]
+export const ownCommand = (): readonly [string, ...ReadonlyArray<string>] => [
+  process.execPath,
+  ...process.execArgv,
+  process.argv[1] ?? ""
+]

@@ -1,5 +1,5 @@
 /**
- * The swarm command.
+ * The parts of the `swarm` command that other programs use: servers as child processes.
  * @module
  */
-export {}
+export * from "./children.ts"

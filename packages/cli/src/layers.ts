@@ -12,7 +12,10 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { version } from "./version.ts"
 
-const network = () => layerNetwork({ peer: randomBytes(16).toString("hex"), software: `swarm ${version}` }).pipe(Layer.provide(layerWebSocket()))
+const network = () =>
+  layerNetwork({ peer: randomBytes(16).toString("hex"), software: `swarm ${version}` }).pipe(
+    Layer.provide(layerWebSocket())
+  )
 
 /** What a server needs besides its span. `join`: the directories to announce to. */
 export const serverLayer = (join: ReadonlyArray<string>): Layer.Layer<Network | Discovery> =>

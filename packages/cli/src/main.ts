@@ -26,7 +26,8 @@ const main = (argv: ReadonlyArray<string>): Effect.Effect<void, unknown> =>
     if (name === undefined || name === "--help" || name === "-h" || name === "help") return yield* print(overview())
     if (name === "--version" || name === "-v") return yield* print(version)
     const command = commands.find(({ spec }) => spec.name === name)
-    if (command === undefined) return yield* Effect.fail(new UsageError(`there is no command "${name}": see swarm --help`))
+    if (command === undefined)
+      return yield* Effect.fail(new UsageError(`there is no command "${name}": see swarm --help`))
     const parsed = yield* Effect.try({ try: () => parse(command.spec, rest), catch: (cause) => cause })
     if (parsed.help) return yield* print(helpOf(command.spec))
     yield* Effect.flatten(Effect.promise(() => command.run(parsed)))
@@ -42,7 +43,8 @@ const report = (cause: Cause.Cause<unknown>) =>
     if (Cause.isInterruptedOnly(cause)) return
     const failure = Cause.failureOption(cause)
     if (failure._tag === "Some") process.stderr.write(`swarm: ${sentence(failure.value)}\n`)
-    if (failure._tag === "None" || process.env.SWARM_DEBUG !== undefined) process.stderr.write(`${Cause.pretty(cause)}\n`)
+    if (failure._tag === "None" || process.env.SWARM_DEBUG !== undefined)
+      process.stderr.write(`${Cause.pretty(cause)}\n`)
   })
 
 /** 2 for wrong usage, 1 for failure, 130 after an interruption that a command did not handle itself. */

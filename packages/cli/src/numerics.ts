@@ -30,8 +30,10 @@ export const spanOptions = (values: NumericValues): SpanOptions =>
     reproducible: values["one-row"] ? false : undefined
   })
 
-export const codecOf = (values: { readonly codec: string | undefined; readonly activations: string | undefined }): WireCodec =>
-  (values.codec as WireCodec | undefined) ?? (values.activations === "f32" ? "f32" : "f16")
+export const codecOf = (values: {
+  readonly codec: string | undefined
+  readonly activations: string | undefined
+}): WireCodec => (values.codec as WireCodec | undefined) ?? (values.activations === "f32" ? "f32" : "f16")
 
 export interface SamplingValues {
   readonly temperature: number | undefined

@@ -26,7 +26,8 @@ export interface Output {
 }
 
 export const makeOutput = (isJson: boolean): Output => {
-  const colours = !isJson && process.stdout.isTTY === true && process.env.NO_COLOR === undefined && process.env.TERM !== "dumb"
+  const colours =
+    !isJson && process.stdout.isTTY === true && process.env.NO_COLOR === undefined && process.env.TERM !== "dumb"
   const style = (code: number) => (text: string) => (colours ? `\u001b[${code}m${text}\u001b[0m` : text)
   return {
     isJson,

@@ -29,14 +29,19 @@ export interface Runnable {
   readonly model: Model
   readonly head: Head
   /** A pipeline for one session of at most `maxTokens` tokens. Closed with the scope. */
-  readonly pipeline: (maxTokens: number, onEvent?: (event: ChainEvent) => void) => Effect.Effect<Pipeline | Chain, ClientError, Scope.Scope>
+  readonly pipeline: (
+    maxTokens: number,
+    onEvent?: (event: ChainEvent) => void
+  ) => Effect.Effect<Pipeline | Chain, ClientError, Scope.Scope>
   readonly isLocal: boolean
 }
 
 type Failure = ModelError | EngineError | ComputeError | UsageError | CommandFailed
 
 /** Opens the model named by `--model`. */
-export const modelOf = (values: { readonly model: string | undefined }): Effect.Effect<Model, ModelError | UsageError> =>
+export const modelOf = (values: {
+  readonly model: string | undefined
+}): Effect.Effect<Model, ModelError | UsageError> =>
   values.model === undefined ? Effect.fail(new UsageError("--model is missing")) : openModel(values.model)
 
 /** Opens the model and the way to its blocks that the options name. */
@@ -53,11 +58,13 @@ export const openRunnable = (values: WhereValues): Effect.Effect<Runnable, Failu
   })
 
 const localBlocks = (model: Model, options: SpanOptions) =>
-  Effect.map(loadSpan(model, 0, model.blocks, options), (span) => (maxTokens: number) =>
-    Effect.acquireRelease(
-      Effect.sync((): Pipeline => localPipeline([span], maxTokens)),
-      (made) => Effect.promise(made.close)
-    )
+  Effect.map(
+    loadSpan(model, 0, model.blocks, options),
+    (span) => (maxTokens: number) =>
+      Effect.acquireRelease(
+        Effect.sync((): Pipeline => localPipeline([span], maxTokens)),
+        (made) => Effect.promise(made.close)
+      )
   )
 
 const remoteBlocks = (model: Model, values: WhereValues) =>
@@ -86,30 +93,50 @@ export const chainEvents =
       output.isJson ? output.event({ event: "recovery", ...fields }) : output.note(output.dim(`  ${text}`))
     switch (event._tag) {
       case "Opened":
-        if (output.isJson) output.event({ event: "route", route: event.hops.map(({ peer, blocks }) => ({ peer, blocks: [blocks.from, blocks.to] })) })
+        if (output.isJson)
+          output.event({
+            event: "route",
+            route: event.hops.map(({ peer, blocks }) => ({ peer, blocks: [blocks.from, blocks.to] }))
+          })
         return
       case "FailureSeen":
         return say(
-          { phase: "failure", peer: event.peer, blocks: [event.blocks.from, event.blocks.to], reason: event.reason, position: event.position },
+          {
+            phase: "failure",
+            peer: event.peer,
+            blocks: [event.blocks.from, event.blocks.to],
+            reason: event.reason,
+            position: event.position
+          },
           `server ${event.peer.slice(0, 8)} (blocks ${event.blocks.from}:${event.blocks.to}) is lost: ${event.reason}`
         )
       case "Waiting":
-        return say({ phase: "waiting", missing: event.missing, graceSeconds: event.graceSeconds }, `waiting for a server for ${event.graceSeconds} s`)
+        return say(
+          { phase: "waiting", missing: event.missing, graceSeconds: event.graceSeconds },
+          `waiting for a server for ${event.graceSeconds} s`
+        )
       case "ReplacementChosen":
         return say(
           { phase: "replacement", peers: event.hops.map(({ peer }) => peer), exact: event.exact },
           `replaced by ${event.hops.map(({ peer }) => peer.slice(0, 8)).join(", ")}${event.exact ? ", exact to the bit" : ", equivalent"}`
         )
       case "Replayed":
-        return say({ phase: "replayed", tokens: event.tokens, milliseconds: event.milliseconds }, `replayed ${event.tokens} rows`)
+        return say(
+          { phase: "replayed", tokens: event.tokens, milliseconds: event.milliseconds },
+          `replayed ${event.tokens} rows`
+        )
       case "Resumed":
-        return say({ phase: "resumed", pauseMs: event.pauseMilliseconds, exact: event.exact }, `goes on after ${Math.round(event.pauseMilliseconds)} ms`)
+        return say(
+          { phase: "resumed", pauseMs: event.pauseMilliseconds, exact: event.exact },
+          `goes on after ${Math.round(event.pauseMilliseconds)} ms`
+        )
     }
   }
 
 /** Route, recoveries and pauses of a pipeline, as the last line of a command tells them. */
 export const chainFigures = (pipeline: Pipeline | Chain) => ({
-  route: "route" in pipeline ? pipeline.route().map(({ peer, blocks }) => ({ peer, blocks: [blocks.from, blocks.to] })) : [],
+  route:
+    "route" in pipeline ? pipeline.route().map(({ peer, blocks }) => ({ peer, blocks: [blocks.from, blocks.to] })) : [],
   recoveries: "recoveries" in pipeline ? pipeline.recoveries() : 0,
   pausesMs: "pauses" in pipeline ? pipeline.pauses().map((pause) => Math.round(pause)) : []
 })

@@ -6,18 +6,29 @@ import type * as Effect from "effect/Effect"
 import { count, flag, number, type Option, type Parsed, type Spec, text, texts } from "./args.ts"
 
 const json = { json: flag("one JSON object per line on stdout; everything else on stderr") }
-const model = { model: text('a GGUF file, a folder in Hugging Face layout, a Hub id "owner/name[@revision]", or "tiny" (the embedded model)', { value: "REF" }) }
+const model = {
+  model: text(
+    'a GGUF file, a folder in Hugging Face layout, a Hub id "owner/name[@revision]", or "tiny" (the embedded model)',
+    { value: "REF" }
+  )
+}
 const numerics = {
-  weights: text('weight format; "as-is" keeps the checkpoint\'s own blocks (default)', { choices: ["as-is", "q4", "q8", "f16", "f32"] }),
+  weights: text('weight format; "as-is" keeps the checkpoint\'s own blocks (default)', {
+    choices: ["as-is", "q4", "q8", "f16", "f32"]
+  }),
   group: text("group size of q4 and q8 (default 32)", { choices: ["32", "64", "128"] }),
   activations: text('"int8": fast (default); "f32": exact', { choices: ["int8", "f32"] }),
   threads: count("threads of a run (default 1)"),
-  "one-row": flag("run single tokens as one row: faster alone, but results then depend on how text is cut and who shares a run")
+  "one-row": flag(
+    "run single tokens as one row: faster alone, but results then depend on how text is cut and who shares a run"
+  )
 }
 const where = {
   join: texts("address of any server of the swarm; may be given several times", { value: "ADDR" }),
   local: flag("run all blocks in this process"),
-  codec: text("activations on the wire (default f16; f32 with --activations f32)", { choices: ["f32", "f16", "bf16", "int8"] }),
+  codec: text("activations on the wire (default f16; f32 with --activations f32)", {
+    choices: ["f32", "f16", "bf16", "int8"]
+  }),
   "grace-seconds": number("how long to wait for a server when nobody serves some blocks (default 4)", { least: 0 })
 }
 const sampling = {
@@ -43,13 +54,17 @@ export const serve = {
     join: where.join,
     ...numerics,
     "max-tokens": count("greatest length of a session (default: the model's context, at most 4096)"),
-    "kv-memory": text("memory for the KV caches of all sessions, such as 2GiB (default: 16 of the longest sessions)", { value: "SIZE" }),
+    "kv-memory": text("memory for the KV caches of all sessions, such as 2GiB (default: 16 of the longest sessions)", {
+      value: "SIZE"
+    }),
     "idle-seconds": number("close a session that is not used for so long (default 600)", { least: 1 }),
     "drain-seconds": number("at SIGTERM, wait so long for sessions to move (default 10)", { least: 0 }),
     parent: flag("end when standard input closes", { hidden: true }),
     ...json
   },
-  notes: ["On SIGTERM and SIGINT the server takes no new sessions, tells those that run to move, and ends when they have."]
+  notes: [
+    "On SIGTERM and SIGINT the server takes no new sessions, tells those that run to move, and ends when they have."
+  ]
 } satisfies Spec
 
 export const generate = {
@@ -67,7 +82,9 @@ export const generate = {
     ...numerics,
     ...json
   },
-  notes: ["Without --temperature the likeliest token is taken each time. Give --local, or --join with the address of a server."]
+  notes: [
+    "Without --temperature the likeliest token is taken each time. Give --local, or --join with the address of a server."
+  ]
 } satisfies Spec
 
 export const chat = {
@@ -94,7 +111,9 @@ export const logits = {
     ...where,
     ids: text("token ids: a JSON array", { value: "FILE" }),
     out: text("file to write: f32 logits (tokens, vocab)", { value: "FILE.safetensors" }),
-    hidden: flag("also hidden: f32 (blocks + 1, tokens, hidden), the input of block 0 and the output of each block; needs --local"),
+    hidden: flag(
+      "also hidden: f32 (blocks + 1, tokens, hidden), the input of block 0 and the output of each block; needs --local"
+    ),
     ...numerics,
     ...json
   }
@@ -103,7 +122,14 @@ export const logits = {
 export const perplexity = {
   name: "perplexity",
   summary: "Measures how well a model predicts a text",
-  options: { ...model, ...where, text: text("the text", { value: "FILE" }), window: count("tokens of a window (default 512)", { least: 2 }), ...numerics, ...json },
+  options: {
+    ...model,
+    ...where,
+    text: text("the text", { value: "FILE" }),
+    window: count("tokens of a window (default 512)", { least: 2 }),
+    ...numerics,
+    ...json
+  },
   notes: ["Whole windows from the start without overlap; tokens 1 and on of each window are predicted."]
 } satisfies Spec
 
@@ -154,7 +180,10 @@ export interface Command {
   readonly run: (argv: Parsed<Record<string, Option>>) => Promise<Effect.Effect<void, unknown>>
 }
 
-const command = <O extends Record<string, Option>>(spec: Spec<O>, load: () => Promise<{ readonly run: (parsed: Parsed<O>) => Effect.Effect<void, unknown> }>): Command => ({
+const command = <O extends Record<string, Option>>(
+  spec: Spec<O>,
+  load: () => Promise<{ readonly run: (parsed: Parsed<O>) => Effect.Effect<void, unknown> }>
+): Command => ({
   spec,
   // parsed by this very spec
   run: async (parsed) => (await load()).run(parsed as Parsed<O>)

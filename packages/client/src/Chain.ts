@@ -11,7 +11,14 @@ import type { Hop } from "@swarm/routing"
 import type { Connection } from "@swarm/transport"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import { type ClientError, ComputeFailed, ContextExceeded, SessionClosed, SessionRefused, TooManyFailures } from "./ClientError.ts"
+import {
+  type ClientError,
+  ComputeFailed,
+  ContextExceeded,
+  SessionClosed,
+  SessionRefused,
+  TooManyFailures
+} from "./ClientError.ts"
 import { closeHop, faultOf, type OpenHop, PING_SECONDS } from "./hops.ts"
 import type { Pipeline } from "./Pipeline.ts"
 import { type RepairTools, repair } from "./Repair.ts"
@@ -132,8 +139,10 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
       else if (frame.kind === "journal") {
         hops[index + 1]?.journal.append({ ...frame.body, payload: frame.payload })
         progressAt = performance.now()
-      } else if (frame.kind === "sessionFault") lose(hop, frame.body.fault)
-      else if (frame.kind === "draining") {
+      } else if (frame.kind === "sessionFault") {
+        // of a chain that has been repaired since: it may speak of a hop that is gone
+        if (frame.body.epoch >= epoch) lose(hop, frame.body.fault)
+      } else if (frame.kind === "draining") {
         leaving.add(hop.hop.peer)
         lose(hop, { kind: "elsewhere", code: "draining", detail: "the server is about to stop" })
       }
@@ -159,13 +168,22 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
     if (closed || !unlisten.has(hop.session) || lost.has(hop.session)) return
     const index = hops.indexOf(hop)
     // rows that a hop refuses came from the hop before it; a fault that names a peer speaks of the hop after
-    const blamed = fault.code === "bad-step" ? hops[index - 1] : fault.peer !== undefined ? (hops[index + 1] ?? hop) : hop
+    const next = hops[index + 1]
+    if (fault.peer !== undefined && fault.peer !== next?.hop.peer) return
+    const blamed = fault.code === "bad-step" ? hops[index - 1] : fault.peer !== undefined ? next : hop
     if (blamed === undefined || (fault.kind === "never" && blamed === hop)) {
-      return fail(new SessionRefused({ peer: hop.hop.peer, fault }))
+      fail(new SessionRefused({ peer: hop.hop.peer, fault }))
+      return
     }
     // a gap is the chain's fault and no hop's
     if (fault.code !== "gap") lost.set(blamed.session, fault)
-    tools.emit({ _tag: "FailureSeen", peer: blamed.hop.peer, blocks: blamed.hop.blocks, reason: fault.detail, position: received })
+    tools.emit({
+      _tag: "FailureSeen",
+      peer: blamed.hop.peer,
+      blocks: blamed.hop.blocks,
+      reason: fault.detail,
+      position: received
+    })
     if (pending === undefined) return
     failedAt ??= performance.now()
     void mend()
@@ -183,7 +201,10 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
 
   const mendOnce = async (): Promise<ClientError | undefined> => {
     if (++repairsInARow > MOST_REPAIRS) {
-      const error = new TooManyFailures({ attempts: MOST_REPAIRS, detail: [...lost.values()].at(-1)?.detail ?? "no progress" })
+      const error = new TooManyFailures({
+        attempts: MOST_REPAIRS,
+        detail: [...lost.values()].at(-1)?.detail ?? "no progress"
+      })
       fail(error)
       return error
     }
@@ -228,9 +249,7 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
     if (silent < stallSeconds) return
     const asked = hops
     await Promise.all(
-      asked.map((hop) =>
-        hop.connection.ping(PING_SECONDS).catch((failure: unknown) => lose(hop, faultOf(failure)))
-      )
+      asked.map((hop) => hop.connection.ping(PING_SECONDS).catch((failure: unknown) => lose(hop, faultOf(failure))))
     )
     if (silent >= stepSeconds && pending !== undefined && repairing === undefined) {
       failedAt ??= performance.now()
@@ -239,13 +258,16 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
     }
   }
   let watching = false
-  const timer = setInterval(() => {
-    if (watching) return
-    watching = true
-    void watch().finally(() => {
-      watching = false
-    })
-  }, (stallSeconds * 1000) / 4)
+  const timer = setInterval(
+    () => {
+      if (watching) return
+      watching = true
+      void watch().finally(() => {
+        watching = false
+      })
+    },
+    (stallSeconds * 1000) / 4
+  )
   timer.unref()
 
   /** Sends rows to the first hop, journalled first: if the hop is lost on the way, the journal feeds the next one. */
@@ -272,7 +294,8 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
   const forward: Chain["forward"] = async (x, want) => {
     const tokens = x.length / hiddenSize
     if (closed) throw new SessionClosed()
-    if (!Number.isInteger(tokens) || tokens < 1) throw new ComputeFailed({ detail: `${x.length} values are no rows of ${hiddenSize}` })
+    if (!Number.isInteger(tokens) || tokens < 1)
+      throw new ComputeFailed({ detail: `${x.length} values are no rows of ${hiddenSize}` })
     if (position + tokens > maxTokens) throw new ContextExceeded({ tokens: position + tokens, limit: maxTokens })
     if (pending !== undefined) throw new ComputeFailed({ detail: "one step at a time: the former one has not ended" })
     const start = position
@@ -292,7 +315,9 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
         }
         if (pending !== undefined) send(x, start, want)
       }
-      go().catch((cause: unknown) => fail(cause instanceof SessionClosed ? cause : new ComputeFailed({ detail: String(cause), cause })))
+      go().catch((cause: unknown) =>
+        fail(cause instanceof SessionClosed ? cause : new ComputeFailed({ detail: String(cause), cause }))
+      )
     })
   }
 

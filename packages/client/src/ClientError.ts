@@ -25,21 +25,30 @@ export class BlocksUnserved extends Data.TaggedError("BlocksUnserved")<{
 }
 
 /** A server refused for good, or every attempt failed. *Never* with these options. `fault` is the last reason. */
-export class SessionRefused extends Data.TaggedError("SessionRefused")<{ readonly peer: string; readonly fault: Fault }> {
+export class SessionRefused extends Data.TaggedError("SessionRefused")<{
+  readonly peer: string
+  readonly fault: Fault
+}> {
   override get message(): string {
     return `Server ${this.peer.slice(0, 8)} refuses: ${this.fault.detail} (${this.fault.code})`
   }
 }
 
 /** Repairs followed one another without a token in between. *Later*: the swarm is too unstable now. */
-export class TooManyFailures extends Data.TaggedError("TooManyFailures")<{ readonly attempts: number; readonly detail: string }> {
+export class TooManyFailures extends Data.TaggedError("TooManyFailures")<{
+  readonly attempts: number
+  readonly detail: string
+}> {
   override get message(): string {
     return `Cannot keep the chain together after ${this.attempts} repairs: ${this.detail}`
   }
 }
 
 /** The prompt and what is to be generated are longer than the session or the model. *Never*: open a longer one, or say less. */
-export class ContextExceeded extends Data.TaggedError("ContextExceeded")<{ readonly tokens: number; readonly limit: number }> {
+export class ContextExceeded extends Data.TaggedError("ContextExceeded")<{
+  readonly tokens: number
+  readonly limit: number
+}> {
   override get message(): string {
     return `Cannot hold ${this.tokens} tokens: the limit is ${this.limit}`
   }
@@ -53,10 +62,19 @@ export class SessionClosed extends Data.TaggedError("SessionClosed")<Record<neve
 }
 
 /** The computation itself failed at the client, or gave no usable numbers. *Never*. */
-export class ComputeFailed extends Data.TaggedError("ComputeFailed")<{ readonly detail: string; readonly cause?: unknown }> {
+export class ComputeFailed extends Data.TaggedError("ComputeFailed")<{
+  readonly detail: string
+  readonly cause?: unknown
+}> {
   override get message(): string {
     return `Cannot compute: ${this.detail}`
   }
 }
 
-export type ClientError = BlocksUnserved | SessionRefused | TooManyFailures | ContextExceeded | SessionClosed | ComputeFailed
+export type ClientError =
+  | BlocksUnserved
+  | SessionRefused
+  | TooManyFailures
+  | ContextExceeded
+  | SessionClosed
+  | ComputeFailed

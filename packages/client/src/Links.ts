@@ -30,12 +30,17 @@ export const makeLinks = (network: Network): Links => {
         return
       default:
         if (frame.request !== 0) {
-          connection.reply(frame.request, "fault", { kind: "never", code: "protocol", detail: `a client takes no "${frame.kind}"` })
+          connection.reply(frame.request, "fault", {
+            kind: "never",
+            code: "protocol",
+            detail: `a client takes no "${frame.kind}"`
+          })
         }
     }
   }
   return {
-    connect: (address) => Effect.tap(network.connect(address), (connection) => Effect.sync(() => connection.receive(receive))),
+    connect: (address) =>
+      Effect.tap(network.connect(address), (connection) => Effect.sync(() => connection.receive(receive))),
     listen: (session, listener) => {
       listeners.set(session, listener)
       return () => {

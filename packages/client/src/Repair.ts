@@ -3,8 +3,8 @@
  * @module
  */
 import type { Journal } from "@swarm/cache"
-import type { BlockRange, Fault } from "@swarm/protocol"
 import type { Service as Discovery } from "@swarm/discovery"
+import type { BlockRange, Fault } from "@swarm/protocol"
 import type { Hop, NoRoute, Service as Router } from "@swarm/routing"
 import * as Effect from "effect/Effect"
 import { BlocksUnserved, type ClientError, SessionClosed, SessionRefused, TooManyFailures } from "./ClientError.ts"
@@ -77,7 +77,12 @@ export const repair = (tools: RepairTools, request: RepairRequest): Effect.Effec
       if (filled.replaced.length > 0) {
         exact &&= filled.exact
         replaced += filled.replaced.length
-        tools.emit({ _tag: "ReplacementChosen", hops: filled.replaced, exact: filled.exact, milliseconds: performance.now() - started })
+        tools.emit({
+          _tag: "ReplacementChosen",
+          hops: filled.replaced,
+          exact: filled.exact,
+          milliseconds: performance.now() - started
+        })
       }
       hops = filled.hops.map(({ open }) => open)
       if (request.forgetFrom !== undefined) for (const { journal } of hops) journal.truncate(request.forgetFrom)
@@ -88,7 +93,8 @@ export const repair = (tools: RepairTools, request: RepairRequest): Effect.Effec
       if (broken === undefined) {
         const replay = yield* Effect.promise(() => feed(tools, hops, plan, epoch, request.want))
         if (replay.broken === undefined) {
-          if (replay.tokens > 0) tools.emit({ _tag: "Replayed", tokens: replay.tokens, milliseconds: replay.milliseconds })
+          if (replay.tokens > 0)
+            tools.emit({ _tag: "Replayed", tokens: replay.tokens, milliseconds: replay.milliseconds })
           return replaced
         }
         lost.set(replay.broken.open.session, replay.broken.fault)
@@ -129,7 +135,11 @@ interface Filled {
 }
 
 /** Opens replacements for every run of lost places. */
-const fill = (tools: RepairTools, request: RepairRequest, places: ReadonlyArray<Place>): Effect.Effect<Filled, ClientError> =>
+const fill = (
+  tools: RepairTools,
+  request: RepairRequest,
+  places: ReadonlyArray<Place>
+): Effect.Effect<Filled, ClientError> =>
   Effect.gen(function* () {
     const hops: Array<{ open: OpenHop; computed: number }> = []
     const replaced: Array<Hop> = []
@@ -195,7 +205,8 @@ const openRange = (
         refusal = opened.failure
         if (fault.kind === "never") return yield* new SessionRefused({ peer: hop.peer, fault })
         if (fault.kind === "later") yield* router.report(hop.peer, { _tag: "Busy", retryAfter: fault.retryAfter ?? 1 })
-        else if (fault.code === "next-gone" || fault.code === "deadline") yield* router.report(hop.peer, { _tag: "Failed", detail: fault.detail })
+        else if (fault.code === "next-gone" || fault.code === "deadline")
+          yield* router.report(hop.peer, { _tag: "Failed", detail: fault.detail })
         else exclude.add(hop.peer)
         if (waited() >= graceSeconds) return yield* new SessionRefused({ peer: hop.peer, fault })
         if (failures++ > 2) yield* Effect.sleep(LOOK_MILLISECONDS)
@@ -210,7 +221,12 @@ const openRange = (
     }
   })
 
-const unserved = (tools: RepairTools, route: NoRoute, waited: number, refusal: { readonly hop: Hop; readonly fault: Fault } | undefined) =>
+const unserved = (
+  tools: RepairTools,
+  route: NoRoute,
+  waited: number,
+  refusal: { readonly hop: Hop; readonly fault: Fault } | undefined
+) =>
   refusal !== undefined && refusal.fault.kind !== "later" && route.banned.length === 0
     ? Effect.fail(new SessionRefused({ peer: refusal.hop.peer, fault: refusal.fault }))
     : Effect.fail(new BlocksUnserved({ model: tools.model.name, missing: route.missing, banned: route.banned, waited }))
@@ -219,7 +235,12 @@ type Opening =
   | { readonly _tag: "Opened"; readonly hops: ReadonlyArray<OpenHop> }
   | { readonly _tag: "Failed"; readonly failure: { readonly hop: Hop; readonly fault: Fault } }
 
-const openAll = (tools: RepairTools, request: RepairRequest, route: ReadonlyArray<Hop>, gap: ReadonlyArray<OpenHop>): Effect.Effect<Opening> =>
+const openAll = (
+  tools: RepairTools,
+  request: RepairRequest,
+  route: ReadonlyArray<Hop>,
+  gap: ReadonlyArray<OpenHop>
+): Effect.Effect<Opening> =>
   Effect.gen(function* () {
     const results = yield* Effect.forEach(
       route,
@@ -249,7 +270,11 @@ const openAll = (tools: RepairTools, request: RepairRequest, route: ReadonlyArra
 
 type Broken = { readonly open: OpenHop; readonly fault: Fault }
 
-const relinkAll = async (hops: ReadonlyArray<OpenHop>, plan: ReadonlyArray<HopRepair>, epoch: number): Promise<Broken | undefined> => {
+const relinkAll = async (
+  hops: ReadonlyArray<OpenHop>,
+  plan: ReadonlyArray<HopRepair>,
+  epoch: number
+): Promise<Broken | undefined> => {
   const results = await Promise.all(
     hops.map(async (open, index): Promise<Broken | undefined> => {
       const { keep, sendFrom, journalFrom } = plan[index] as HopRepair
@@ -260,7 +285,10 @@ const relinkAll = async (hops: ReadonlyArray<OpenHop>, plan: ReadonlyArray<HopRe
       } catch (failure) {
         const fault = faultOf(failure)
         // it is the next hop that cannot be reached, not this one
-        return { open: fault.code === "next-gone" && fault.peer !== undefined && next !== undefined ? next : open, fault }
+        return {
+          open: fault.code === "next-gone" && fault.peer !== undefined && next !== undefined ? next : open,
+          fault
+        }
       }
     })
   )
@@ -271,7 +299,13 @@ const relinkAll = async (hops: ReadonlyArray<OpenHop>, plan: ReadonlyArray<HopRe
  * Sends each hop what it misses of its journal, the last hop first: a hop that is fed afterwards sends rows to the next
  * one, which must have taken in its own before. The ping says that it has.
  */
-const feed = async (tools: RepairTools, hops: ReadonlyArray<OpenHop>, plan: ReadonlyArray<HopRepair>, epoch: number, want: "all" | "last") => {
+const feed = async (
+  tools: RepairTools,
+  hops: ReadonlyArray<OpenHop>,
+  plan: ReadonlyArray<HopRepair>,
+  epoch: number,
+  want: "all" | "last"
+) => {
   const started = performance.now()
   let tokens = 0
   for (let index = hops.length - 1; index >= 0; index--) {
@@ -281,7 +315,11 @@ const feed = async (tools: RepairTools, hops: ReadonlyArray<OpenHop>, plan: Read
     for (const entry of open.journal.read(keep, tools.chunk)) {
       const { position, codec, payload } = entry
       tokens += entry.tokens
-      open.connection.notify("step", { session: open.session, epoch, position, tokens: entry.tokens, codec, want }, payload)
+      open.connection.notify(
+        "step",
+        { session: open.session, epoch, position, tokens: entry.tokens, codec, want },
+        payload
+      )
     }
     try {
       await open.connection.ping(10)

@@ -116,7 +116,14 @@ const embed = (head: Head, ids: ReadonlyArray<number>): Float32Array => {
   }
 }
 
-const TAGS = new Set(["BlocksUnserved", "SessionRefused", "TooManyFailures", "ContextExceeded", "SessionClosed", "ComputeFailed"])
+const TAGS = new Set([
+  "BlocksUnserved",
+  "SessionRefused",
+  "TooManyFailures",
+  "ContextExceeded",
+  "SessionClosed",
+  "ComputeFailed"
+])
 
 const asClientError = (cause: unknown): ClientError =>
   typeof cause === "object" && cause !== null && "_tag" in cause && TAGS.has(String(cause._tag))

@@ -25,7 +25,12 @@ export interface SwarmOptions {
 
 /** What a session asks for. */
 export interface ChainRequest {
-  readonly model: { readonly digest: string; readonly name: string; readonly blocks: number; readonly hiddenSize: number }
+  readonly model: {
+    readonly digest: string
+    readonly name: string
+    readonly blocks: number
+    readonly hiddenSize: number
+  }
   /** Tokens that the session can hold. */
   readonly maxTokens: number
   /** How activations are encoded on the wire. "f32" is exact. @default "f16" */
@@ -50,7 +55,9 @@ export interface Service {
 
 export class Swarm extends Context.Tag("@swarm/client/Swarm")<Swarm, Service>() {}
 
-export const make = (options: SwarmOptions = {}): Effect.Effect<Service, never, Network | Router | Discovery | Scope.Scope> =>
+export const make = (
+  options: SwarmOptions = {}
+): Effect.Effect<Service, never, Network | Router | Discovery | Scope.Scope> =>
   Effect.gen(function* () {
     const network = yield* Network
     const router = yield* Router
@@ -70,7 +77,16 @@ export const make = (options: SwarmOptions = {}): Effect.Effect<Service, never, 
       open: ({ model, maxTokens, codec = "f16", graceSeconds = 4, chunk = 128, stallSeconds, stepSeconds, onEvent }) =>
         Effect.gen(function* () {
           if (discovery.known().length === 0) yield* Effect.ignore(discovery.refresh)
-          const tools = { links, router, discovery, newJournal: store.journal, model, graceSeconds, chunk, emit: onEvent ?? (() => {}) }
+          const tools = {
+            links,
+            router,
+            discovery,
+            newJournal: store.journal,
+            model,
+            graceSeconds,
+            chunk,
+            emit: onEvent ?? (() => {})
+          }
           return yield* openChain(tools, {
             maxTokens,
             hiddenSize: model.hiddenSize,

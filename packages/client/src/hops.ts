@@ -55,17 +55,33 @@ const requestFault = (failure: RequestFailure): Fault => {
 }
 
 /** Opens a session at `hop`; its output is withheld until `relinkHop` gives it a place in the chain. */
-export const openHop = (links: Links, hop: Hop, request: OpenRequest, journal: Journal): Effect.Effect<OpenHop, HopFailure> =>
+export const openHop = (
+  links: Links,
+  hop: Hop,
+  request: OpenRequest,
+  journal: Journal
+): Effect.Effect<OpenHop, HopFailure> =>
   Effect.gen(function* () {
     const connection = yield* links
       .connect(hop.address)
-      .pipe(Effect.mapError((cause): HopFailure => ({ hop, fault: { kind: "elsewhere", code: "next-gone", detail: cause.message } })))
+      .pipe(
+        Effect.mapError(
+          (cause): HopFailure => ({ hop, fault: { kind: "elsewhere", code: "next-gone", detail: cause.message } })
+        )
+      )
     const session = randomBytes(12).toString("hex")
     const opened = yield* Effect.tryPromise({
       try: () =>
         connection.request(
           "open",
-          { ...request, session, blocks: hop.blocks, next: { kind: "client" }, sendFrom: request.maxTokens, journalFrom: -1 },
+          {
+            ...request,
+            session,
+            blocks: hop.blocks,
+            next: { kind: "client" },
+            sendFrom: request.maxTokens,
+            journalFrom: -1
+          },
           { timeoutSeconds: PROMPT_SECONDS }
         ),
       catch: (failure): HopFailure => ({ hop, fault: faultOf(failure) })
@@ -86,7 +102,11 @@ export const holdHop = async (open: OpenHop, epoch: number): Promise<number> => 
 export const PING_SECONDS = 1
 
 export const relinkHop = async (open: OpenHop, epoch: number, keep: number, link: Link): Promise<void> => {
-  await open.connection.request("relink", { ...link, session: open.session, epoch, keep }, { timeoutSeconds: PROMPT_SECONDS })
+  await open.connection.request(
+    "relink",
+    { ...link, session: open.session, epoch, keep },
+    { timeoutSeconds: PROMPT_SECONDS }
+  )
 }
 
 /** Frees the hop's KV cache. Never fails: a server that does not hear it frees the cache with the connection. */
@@ -100,7 +120,10 @@ export const closeHop = async (open: OpenHop): Promise<void> => {
 
 /** The link from a hop to the one after it; `undefined`: back to the client. */
 export const linkTo = (next: OpenHop | undefined, sendFrom: number, journalFrom: number): Link => ({
-  next: next === undefined ? { kind: "client" } : { kind: "peer", peer: next.hop.peer, address: next.hop.address, session: next.session },
+  next:
+    next === undefined
+      ? { kind: "client" }
+      : { kind: "peer", peer: next.hop.peer, address: next.hop.address, session: next.session },
   sendFrom,
   journalFrom
 })

@@ -16,7 +16,11 @@ export class WeightCacheError extends Data.TaggedError("WeightCacheError")<{
 }
 
 /** The span computes nonsense: a probe gave values that are not finite. *Never*: wrong weights or a broken machine. */
-export class ProbeFailed extends Data.TaggedError("ProbeFailed")<{ readonly from: number; readonly to: number; readonly detail: string }> {
+export class ProbeFailed extends Data.TaggedError("ProbeFailed")<{
+  readonly from: number
+  readonly to: number
+  readonly detail: string
+}> {
   override get message(): string {
     return `Cannot serve blocks ${this.from}:${this.to}: ${this.detail}`
   }

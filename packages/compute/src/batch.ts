@@ -31,7 +31,13 @@ export interface Batch {
   readonly close: () => void
 }
 
-export const makeBatch = (engine: Engine, program: Program, plan: SpanPlan, sessions: number, duplicate: boolean): Batch => {
+export const makeBatch = (
+  engine: Engine,
+  program: Program,
+  plan: SpanPlan,
+  sessions: number,
+  duplicate: boolean
+): Batch => {
   const binding: Binding = program.bind()
   const last: Array<DeviceTensor> = []
   const total: Array<DeviceTensor> = []
@@ -93,7 +99,13 @@ export const makeBatch = (engine: Engine, program: Program, plan: SpanPlan, sess
 }
 
 /** Copies `rows` rows of `hidden` floats from row `fromRow` of `source` to row `toRow` of `target`. */
-export const copyRows = (source: Float32Array, fromRow: number, target: Float32Array, toRow: number, rows: number, hidden: number): void =>
-  target.set(source.subarray(fromRow * hidden, (fromRow + rows) * hidden), toRow * hidden)
+export const copyRows = (
+  source: Float32Array,
+  fromRow: number,
+  target: Float32Array,
+  toRow: number,
+  rows: number,
+  hidden: number
+): void => target.set(source.subarray(fromRow * hidden, (fromRow + rows) * hidden), toRow * hidden)
 
 export { floats }

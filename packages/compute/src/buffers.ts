@@ -18,7 +18,10 @@ const KEPT = 24
  */
 export const rowBuffers = (
   engine: Engine,
-  shapes: { readonly input: (rows: number) => ReadonlyArray<number>; readonly output: (rows: number) => ReadonlyArray<number> }
+  shapes: {
+    readonly input: (rows: number) => ReadonlyArray<number>
+    readonly output: (rows: number) => ReadonlyArray<number>
+  }
 ) => {
   const kept = new Map<number, RowBuffers>()
   const free = (buffers: RowBuffers) => {
@@ -50,5 +53,7 @@ export const rowBuffers = (
 /** The host's window on a tensor of floats. */
 export const floats = (tensor: DeviceTensor): Float32Array => {
   if (tensor.data instanceof Float32Array) return tensor.data
-  throw new TypeError(`Cannot read the tensor as f32: it is ${tensor.type}${tensor.data === undefined ? ", resident" : ""}`)
+  throw new TypeError(
+    `Cannot read the tensor as f32: it is ${tensor.type}${tensor.data === undefined ? ", resident" : ""}`
+  )
 }

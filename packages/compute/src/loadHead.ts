@@ -71,7 +71,9 @@ export const loadHead = (
     const logits = async (x: Float32Array): Promise<Float32Array> => {
       const rows = x.length / plan.hiddenSize
       if (!Number.isInteger(rows) || rows < 1) {
-        throw new RangeError(`Cannot compute logits as x must hold rows of ${plan.hiddenSize} values: current length is ${x.length}`)
+        throw new RangeError(
+          `Cannot compute logits as x must hold rows of ${plan.hiddenSize} values: current length is ${x.length}`
+        )
       }
       const out = new Float32Array(rows * plan.vocabSize)
       for (let first = 0; first < rows; first += ROWS) await piece(x, first, Math.min(ROWS, rows - first), out)

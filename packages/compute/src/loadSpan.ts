@@ -43,16 +43,32 @@ export const loadSpan = (
     const weights = yield* prepareWeights(
       engine,
       {
-        key: [model.digest, from, to, options.weights ?? "as-is", options.group ?? 0, options.activations ?? "int8", plan.maxPositions],
+        key: [
+          model.digest,
+          from,
+          to,
+          options.weights ?? "as-is",
+          options.group ?? 0,
+          options.activations ?? "int8",
+          plan.maxPositions
+        ],
         initializers: plan.initializers,
         graph: (locate) => plan.graph({ sessions: 1, duplicate: false }, locate)
       },
       options.weightFolder
     )
     const scope = yield* Effect.scope
-    const load = (sessions: number) => loadBatch(engine, plan, weights, sessions, reproducible, options.threads ?? 1).pipe(Scope.extend(scope))
+    const load = (sessions: number) =>
+      loadBatch(engine, plan, weights, sessions, reproducible, options.threads ?? 1).pipe(Scope.extend(scope))
     const single = yield* load(1)
-    const runner = makeRunner(engine, plan, single, (sessions) => Effect.runPromise(load(sessions)), reproducible, options.maxSessions ?? 8)
+    const runner = makeRunner(
+      engine,
+      plan,
+      single,
+      (sessions) => Effect.runPromise(load(sessions)),
+      reproducible,
+      options.maxSessions ?? 8
+    )
     yield* Effect.addFinalizer(() => Effect.promise(runner.close))
     const span = { ...runner.span, weightBytes: weights.bytes }
     const result = yield* Effect.promise(() => probe(span))
@@ -60,7 +76,14 @@ export const loadSpan = (
     return { ...span, digest: result.digest, reproducible: reproducible && result.reproducible }
   })
 
-const loadBatch = (engine: EngineService, plan: SpanPlan, weights: Weights, sessions: number, reproducible: boolean, threads: number) =>
+const loadBatch = (
+  engine: EngineService,
+  plan: SpanPlan,
+  weights: Weights,
+  sessions: number,
+  reproducible: boolean,
+  threads: number
+) =>
   Effect.gen(function* () {
     // the graph for one session is padded from outside: its second row may carry a token of its own
     const duplicate = reproducible && sessions > 1
@@ -119,7 +142,13 @@ const makeRunner = (
     copyRows(floats(pair.output), 0, y, row, step.tokens, hiddenSize)
   }
 
-  const runMany = async (batch: Batch, steps: ReadonlyArray<BatchStep>, firstRows: ReadonlyArray<number>, x: Float32Array, y: Float32Array) => {
+  const runMany = async (
+    batch: Batch,
+    steps: ReadonlyArray<BatchStep>,
+    firstRows: ReadonlyArray<number>,
+    x: Float32Array,
+    y: Float32Array
+  ) => {
     const order = batch.place(steps)
     padding ??= openSlot(engine, plan, 1)
     const blank: BatchStep = { kv: padding, position: 0, tokens: 1 }
@@ -210,7 +239,9 @@ const check = (steps: ReadonlyArray<SpanStep>, x: Float32Array, hiddenSize: numb
     rows += tokens
   }
   if (rows * hiddenSize !== x.length) {
-    throw new RangeError(`Cannot run the span as x must hold ${rows} x ${hiddenSize} values: current length is ${x.length}`)
+    throw new RangeError(
+      `Cannot run the span as x must hold ${rows} x ${hiddenSize} values: current length is ${x.length}`
+    )
   }
   // every slot of this span was made by its own `open`
   return { steps: steps as ReadonlyArray<BatchStep>, firstRows }

@@ -22,7 +22,10 @@ export const probe = async (span: Span): Promise<ProbeResult> => {
   if (!whole.every(Number.isFinite)) return { _tag: "Broken", detail: "a probe gave values that are not finite" }
   if (whole.every((value) => value === 0)) return { _tag: "Broken", detail: "a probe gave nothing but zeros" }
   const cut = await inChunks(span, x, [5, 1, 3, 1, 2])
-  const digest = createHash("sha256").update(new Uint8Array(whole.buffer, whole.byteOffset, whole.byteLength)).digest("hex").slice(0, 16)
+  const digest = createHash("sha256")
+    .update(new Uint8Array(whole.buffer, whole.byteOffset, whole.byteLength))
+    .digest("hex")
+    .slice(0, 16)
   return { _tag: "Sound", digest, reproducible: equalBits(whole, cut) }
 }
 

@@ -21,12 +21,17 @@ export const kvBytesPerToken = (plan: SpanPlan): number =>
 /** Allocates a cache. Memory is claimed from the machine only as tokens are written. */
 export const openSlot = (engine: Engine, plan: SpanPlan, capacity: number): KvTensors => {
   if (!Number.isInteger(capacity) || capacity < 1 || capacity > plan.maxPositions) {
-    throw new RangeError(`Cannot open a KV cache as its capacity must be in 1..${plan.maxPositions}: current value is ${capacity}`)
+    throw new RangeError(
+      `Cannot open a KV cache as its capacity must be in 1..${plan.maxPositions}: current value is ${capacity}`
+    )
   }
   const shape = [1, plan.kvHeads, capacity + SPARE_ROWS, plan.headDim]
   const blocks: Array<{ readonly k: DeviceTensor; readonly v: DeviceTensor }> = []
   for (let block = plan.from; block < plan.to; block++) {
-    blocks.push({ k: engine.tensor(plan.kvType, shape, { resident: true }), v: engine.tensor(plan.kvType, shape, { resident: true }) })
+    blocks.push({
+      k: engine.tensor(plan.kvType, shape, { resident: true }),
+      v: engine.tensor(plan.kvType, shape, { resident: true })
+    })
   }
   let open = true
   return {

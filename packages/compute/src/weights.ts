@@ -7,7 +7,7 @@ import { createHash, randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import type { EngineError, Service as Engine } from "@swarm/engine"
+import type { Service as Engine, EngineError } from "@swarm/engine"
 import type { Initializer } from "@swarm/model"
 import type { ExternalData } from "@swarm/onnx"
 import * as Effect from "effect/Effect"
@@ -40,7 +40,10 @@ export interface WeightsRequest {
 interface Index {
   readonly location: string
   readonly bytes: number
-  readonly entries: Record<string, { readonly offset: number; readonly length: number; readonly extra?: Record<string, string> }>
+  readonly entries: Record<
+    string,
+    { readonly offset: number; readonly length: number; readonly extra?: Record<string, string> }
+  >
 }
 
 /** The cache folder: `SWARM_CACHE`, else `swarm` in the user's cache folder. */
@@ -59,7 +62,16 @@ export const prepareWeights = (
   Effect.gen(function* () {
     const layout = request.initializers.map(({ name, type, shape }) => [name, type, shape])
     const key = createHash("sha256")
-      .update(JSON.stringify([LAYOUT, engine.info.layer, engine.info.runtime, engine.info.instructionSet, ...request.key, layout]))
+      .update(
+        JSON.stringify([
+          LAYOUT,
+          engine.info.layer,
+          engine.info.runtime,
+          engine.info.instructionSet,
+          ...request.key,
+          layout
+        ])
+      )
       .digest("hex")
       .slice(0, 32)
     const folder = path.join(root, key)
@@ -80,7 +92,8 @@ export const prepareWeights = (
       if (engine.pack !== undefined) {
         const packed = yield* engine.pack({ model: request.graph(locator(raw)), folder: temporary }, PACKED)
         const entries: Index["entries"] = {}
-        for (const [name, { offset, length, prepacked }] of packed.entries) entries[name] = { offset, length, extra: { ...prepacked } }
+        for (const [name, { offset, length, prepacked }] of packed.entries)
+          entries[name] = { offset, length, extra: { ...prepacked } }
         index = { location: packed.location, bytes: packed.mappedBytes, entries }
         yield* attempt(() => fs.rmSync(path.join(temporary, RAW), { force: true }))
       }
@@ -104,11 +117,13 @@ const fromIndex = (folder: string, index: Index): Weights => ({
   locate: locator(index)
 })
 
-const locator = (index: Index) => (name: string): ExternalData => {
-  const entry = index.entries[name]
-  if (entry === undefined) throw new RangeError(`Cannot locate weight "${name}": the index lacks it`)
-  return { location: index.location, ...entry }
-}
+const locator =
+  (index: Index) =>
+  (name: string): ExternalData => {
+    const entry = index.entries[name]
+    if (entry === undefined) throw new RangeError(`Cannot locate weight "${name}": the index lacks it`)
+    return { location: index.location, ...entry }
+  }
 
 /** The index of a finished folder; undefined if it is absent or its file is not as long as it says. */
 const readIndex = (folder: string): Index | undefined => {
@@ -136,7 +151,8 @@ const writeRaw = (initializers: ReadonlyArray<Initializer>, folder: string, root
           const data = new Uint8Array(buffer, byteOffset, byteLength)
           at = Math.ceil(at / PAGE) * PAGE
           entries[initializer.name] = { offset: at, length: data.byteLength }
-          for (let done = 0; done < data.byteLength; ) done += fs.writeSync(file, data, done, data.byteLength - done, at + done)
+          for (let done = 0; done < data.byteLength; )
+            done += fs.writeSync(file, data, done, data.byteLength - done, at + done)
           at += data.byteLength
         },
         catch: (cause) => {
@@ -159,7 +175,8 @@ const sweep = (root: string): void => {
     try {
       process.kill(Number(owner), 0)
     } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code === "ESRCH") fs.rmSync(path.join(root, name), { recursive: true, force: true })
+      if ((cause as NodeJS.ErrnoException).code === "ESRCH")
+        fs.rmSync(path.join(root, name), { recursive: true, force: true })
     }
   }
 }

@@ -34,7 +34,11 @@ export const makeOutlet = (hiddenSize: number): Outlet => {
     if (copies === undefined) return
     pending.delete(session)
     const { position, tokens, codec, payloads } = copies
-    session.owner.notify("journal", { session: session.name, epoch: session.epoch(), position, tokens, codec }, payloads)
+    session.owner.notify(
+      "journal",
+      { session: session.name, epoch: session.epoch(), position, tokens, codec },
+      payloads
+    )
   }
 
   const copy = (session: Session, position: number, tokens: number, codec: WireCodec, payload: Uint8Array): void => {
@@ -57,26 +61,47 @@ export const makeOutlet = (hiddenSize: number): Outlet => {
     const from = work.want === "last" ? end - 1 : work.position
     const first = Math.max(from, session.link().sendFrom)
     if (first >= end) return
-    const { codec, payload } = encodeRows(session.codec, rows.subarray((first - work.position) * hiddenSize), hiddenSize)
+    const { codec, payload } = encodeRows(
+      session.codec,
+      rows.subarray((first - work.position) * hiddenSize),
+      hiddenSize
+    )
     const body = { session: session.name, epoch: session.epoch(), position: first, tokens: end - first, codec }
     session.owner.notify("output", body, payload)
   }
 
-  const toPeer = (session: Session, work: Work, rows: Float32Array, next: { readonly peer: string; readonly session: string }) => {
+  const toPeer = (
+    session: Session,
+    work: Work,
+    rows: Float32Array,
+    next: { readonly peer: string; readonly session: string }
+  ) => {
     const { sendFrom, journalFrom } = session.link()
     const end = work.position + work.tokens
     const firstSent = Math.max(work.position, sendFrom)
     const firstCopied = journalFrom < 0 ? end : Math.max(work.position, journalFrom)
     const first = Math.min(firstSent, firstCopied)
     if (first >= end) return undefined
-    const { codec, payload } = encodeRows(session.codec, rows.subarray((first - work.position) * hiddenSize), hiddenSize)
+    const { codec, payload } = encodeRows(
+      session.codec,
+      rows.subarray((first - work.position) * hiddenSize),
+      hiddenSize
+    )
     const bytes = payload.length / (end - first)
     let sent = true
     if (firstSent < end) {
-      const body = { session: next.session, epoch: session.epoch(), position: firstSent, tokens: end - firstSent, codec, want: work.want }
+      const body = {
+        session: next.session,
+        epoch: session.epoch(),
+        position: firstSent,
+        tokens: end - firstSent,
+        codec,
+        want: work.want
+      }
       sent = session.nextConnection()?.notify("step", body, payload.subarray((firstSent - first) * bytes)) ?? false
     }
-    if (firstCopied < end) copy(session, firstCopied, end - firstCopied, codec, payload.subarray((firstCopied - first) * bytes))
+    if (firstCopied < end)
+      copy(session, firstCopied, end - firstCopied, codec, payload.subarray((firstCopied - first) * bytes))
     return sent ? undefined : elsewhere("next-gone", "the connection to the next hop is closed", { peer: next.peer })
   }
 

@@ -4,7 +4,7 @@
  */
 import type { Reservation } from "@swarm/cache"
 import type { Span } from "@swarm/compute"
-import { elsewhere, type Fault, type Frame, later, type Link, type Messages, never, type Status } from "@swarm/protocol"
+import { elsewhere, type Fault, type Frame, type Link, later, type Messages, never, type Status } from "@swarm/protocol"
 import { decodeRows } from "@swarm/quant"
 import type { Connection } from "@swarm/transport"
 import type { Host } from "./Host.ts"
@@ -76,7 +76,9 @@ export const makePeer = (host: Host, options: PeerOptions): Peer => {
     try {
       return await options.connect(link.next.address)
     } catch (cause) {
-      return elsewhere("next-gone", `cannot reach the next hop at "${link.next.address}": ${text(cause)}`, { peer: link.next.peer })
+      return elsewhere("next-gone", `cannot reach the next hop at "${link.next.address}": ${text(cause)}`, {
+        peer: link.next.peer
+      })
     }
   }
 
@@ -111,8 +113,12 @@ export const makePeer = (host: Host, options: PeerOptions): Peer => {
     const next = await nextOf(body)
     try {
       if (isFault(next)) throw next
-      if (connection.isClosed() || sessions.has(body.session)) throw elsewhere("protocol", "the session was opened twice or its connection closed")
-      sessions.set(body.session, makeSession(body, connection, span.open(body.maxTokens), reservation, span.hiddenSize, next))
+      if (connection.isClosed() || sessions.has(body.session))
+        throw elsewhere("protocol", "the session was opened twice or its connection closed")
+      sessions.set(
+        body.session,
+        makeSession(body, connection, span.open(body.maxTokens), reservation, span.hiddenSize, next)
+      )
     } catch (cause) {
       budget.free(reservation, seconds())
       return isFault(cause) ? cause : elsewhere("engine", text(cause))
@@ -164,7 +170,9 @@ export const makePeer = (host: Host, options: PeerOptions): Peer => {
 
   const answer = (frame: Frame, connection: Connection, work: Promise<number | Fault>): void => {
     void work.then((result) =>
-      isFault(result) ? connection.reply(frame.request, "fault", result) : connection.reply(frame.request, "position", { position: result })
+      isFault(result)
+        ? connection.reply(frame.request, "fault", result)
+        : connection.reply(frame.request, "position", { position: result })
     )
   }
 

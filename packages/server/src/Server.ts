@@ -92,7 +92,11 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
       if (peer.handle(frame, connection) || frame.request === 0) return
       if (frame.kind === "find") directory.setOwn(announcement())
       if (directory.handle(frame, connection)) return
-      connection.reply(frame.request, "fault", { kind: "never", code: "protocol", detail: `a server takes no "${frame.kind}"` })
+      connection.reply(frame.request, "fault", {
+        kind: "never",
+        code: "protocol",
+        detail: `a server takes no "${frame.kind}"`
+      })
     }
     const peer = makePeer(host, {
       model,
@@ -132,7 +136,9 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
     yield* announce
     const renewal = yield* Effect.forkScoped(renew)
     // a directory that is gone must not hold up the end
-    yield* Effect.addFinalizer(() => discovery.withdraw.pipe(Effect.interruptible, Effect.timeout(WITHDRAW_MILLISECONDS), Effect.ignore))
+    yield* Effect.addFinalizer(() =>
+      discovery.withdraw.pipe(Effect.interruptible, Effect.timeout(WITHDRAW_MILLISECONDS), Effect.ignore)
+    )
 
     const drained = Effect.gen(function* () {
       const deadline = performance.now() + settings.drainSeconds * 1000

@@ -72,7 +72,8 @@ export const makeSession = (
     const last = waiting.at(-1)
     return last === undefined ? position + running : last.position + last.tokens
   }
-  const idle = (): Promise<void> => (running === 0 ? Promise.resolve() : new Promise((resolve) => whenIdle.push(resolve)))
+  const idle = (): Promise<void> =>
+    running === 0 ? Promise.resolve() : new Promise((resolve) => whenIdle.push(resolve))
 
   return {
     name: open.session,
@@ -93,11 +94,18 @@ export const makeSession = (
       if (step.position > from) {
         return elsewhere("gap", `a step starts at ${step.position} where ${from} is next`, { position: from })
       }
-      if (end > open.maxTokens) return never("too-long", `the session was opened for ${open.maxTokens} tokens, not ${end}`)
+      if (end > open.maxTokens)
+        return never("too-long", `the session was opened for ${open.maxTokens} tokens, not ${end}`)
       const x = decode()
       if (!(x instanceof Float32Array)) return x
       const rows = from - step.position
-      waiting.push({ position: from, tokens: end - from, x: x.subarray(rows * hiddenSize), want: step.want, since: now })
+      waiting.push({
+        position: from,
+        tokens: end - from,
+        x: x.subarray(rows * hiddenSize),
+        want: step.want,
+        since: now
+      })
       return undefined
     },
     ready: () => (running > 0 ? 0 : (waiting[0]?.tokens ?? 0)),
@@ -110,7 +118,12 @@ export const makeSession = (
         running = first.tokens
         return first
       }
-      waiting[0] = { ...first, position: first.position + tokens, tokens: first.tokens - tokens, x: first.x.subarray(tokens * hiddenSize) }
+      waiting[0] = {
+        ...first,
+        position: first.position + tokens,
+        tokens: first.tokens - tokens,
+        x: first.x.subarray(tokens * hiddenSize)
+      }
       running = tokens
       return { ...first, tokens, x: first.x.subarray(0, tokens * hiddenSize) }
     },

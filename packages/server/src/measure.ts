@@ -25,7 +25,10 @@ export const measureRates = async (span: Span): Promise<Rates> => {
     let decode = Number.POSITIVE_INFINITY
     for (let step = 0; step < DECODE_STEPS; step++) {
       // the best of several: what else the machine does is not the span's rate
-      decode = Math.min(decode, await seconds(() => span.run([{ kv, position: PREFILL_TOKENS + step, tokens: 1 }], token)))
+      decode = Math.min(
+        decode,
+        await seconds(() => span.run([{ kv, position: PREFILL_TOKENS + step, tokens: 1 }], token))
+      )
     }
     return { decodeRate: blocks / decode, prefillRate: (blocks * PREFILL_TOKENS) / prefill }
   } finally {

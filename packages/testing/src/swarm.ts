@@ -7,7 +7,7 @@ import type { Span } from "@swarm/compute"
 import { Discovery, makeBootstrap } from "@swarm/discovery"
 import * as Routing from "@swarm/routing"
 import { type Server, type ServerOptions, serve } from "@swarm/server"
-import { layerMemory, layerNetwork, Network, Transport } from "@swarm/transport"
+import { layerMemory, layerNetwork, Network, type Transport } from "@swarm/transport"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -26,7 +26,12 @@ export interface TestSwarm {
   readonly start: (span: Span, options?: Partial<ServerOptions>) => Effect.Effect<TestServer>
   /** A client of its own, with its own connections, bans and journals. */
   readonly client: Effect.Effect<Client.Service, never, Scope.Scope>
-  readonly model: { readonly digest: string; readonly name: string; readonly blocks: number; readonly hiddenSize: number }
+  readonly model: {
+    readonly digest: string
+    readonly name: string
+    readonly blocks: number
+    readonly hiddenSize: number
+  }
 }
 
 export interface TestSwarmOptions {

@@ -26,14 +26,29 @@ export const run = ({ values }: Parsed<typeof bench.options>): Effect.Effect<voi
     const { "prompt-tokens": prompt = 512, "new-tokens": fresh = 128, repetitions = 3, streams = 1, swarm = 1 } = values
     const rows = values["one-row"] ? "one row" : "reproducible"
     output.event(
-      { event: "bench", model: runnable.model.name, runtime, instructionSet, threads: values.threads ?? 1, servers: values.swarm ?? 0, streams, oneRow: values["one-row"] },
+      {
+        event: "bench",
+        model: runnable.model.name,
+        runtime,
+        instructionSet,
+        threads: values.threads ?? 1,
+        servers: values.swarm ?? 0,
+        streams,
+        oneRow: values["one-row"]
+      },
       `${runnable.model.name}, ${runtime}, ${instructionSet}, ${values.threads ?? 1} thread, ${values.swarm === undefined ? "one process" : `${swarm} servers`}, ${rows}`
     )
     for (let repetition = 0; repetition < repetitions; repetition++) {
       const pp = yield* rate(streams, prompt, (stream) => feedPrompt(runnable.pipeline, runnable.head, prompt, stream))
-      output.event({ event: "result", test: `pp${prompt}`, tokensPerSecond: pp, streams }, `pp${prompt}`.padEnd(10) + pp.toFixed(1).padStart(10))
+      output.event(
+        { event: "result", test: `pp${prompt}`, tokensPerSecond: pp, streams },
+        `pp${prompt}`.padEnd(10) + pp.toFixed(1).padStart(10)
+      )
       const tg = yield* rate(streams, fresh, (stream) => generate(runnable.pipeline, runnable.head, fresh, stream))
-      output.event({ event: "result", test: `tg${fresh}`, tokensPerSecond: tg, streams }, `tg${fresh}`.padEnd(10) + tg.toFixed(1).padStart(10))
+      output.event(
+        { event: "result", test: `tg${fresh}`, tokensPerSecond: tg, streams },
+        `tg${fresh}`.padEnd(10) + tg.toFixed(1).padStart(10)
+      )
     }
   }).pipe(Effect.scoped, Effect.provide(engineLayer))
 
@@ -57,16 +72,30 @@ const chain = (values: Values, count: number) =>
       ...(values["one-row"] ? ["--one-row"] : [])
     ]
     const start = (index: number, join: ReadonlyArray<string>) =>
-      startServer({ command: ownCommand(), args: [...passed, "--blocks", `${cut(index)}:${cut(index + 1)}`, ...join.flatMap((address) => ["--join", address])] })
+      startServer({
+        command: ownCommand(),
+        args: [
+          ...passed,
+          "--blocks",
+          `${cut(index)}:${cut(index + 1)}`,
+          ...join.flatMap((address) => ["--join", address])
+        ]
+      })
     const first = yield* start(0, [])
-    const others = yield* Effect.forEach(Array.from({ length: count - 1 }), (_, index) => start(index + 1, [first.address]), { concurrency: "unbounded" })
+    const others = yield* Effect.forEach(
+      Array.from({ length: count - 1 }),
+      (_, index) => start(index + 1, [first.address]),
+      { concurrency: "unbounded" }
+    )
     return [first, ...others].map(({ address }) => address)
   })
 
 /** Tokens per second of all streams together. A test gives the seconds that it took, set-up left out. */
 const rate = <E>(streams: number, tokens: number, test: (stream: number) => Effect.Effect<Span, E, Scope.Scope>) =>
   Effect.map(
-    Effect.forEach(Array.from({ length: streams }), (_, stream) => Effect.scoped(test(stream)), { concurrency: "unbounded" }),
+    Effect.forEach(Array.from({ length: streams }), (_, stream) => Effect.scoped(test(stream)), {
+      concurrency: "unbounded"
+    }),
     (spans) => {
       const from = Math.min(...spans.map(({ started }) => started))
       const to = Math.max(...spans.map(({ ended }) => ended))
@@ -90,7 +119,8 @@ const timed = (run: () => Promise<void>): Effect.Effect<Span, unknown> =>
   })
 
 /** Ids spread over the vocabulary, the same at each run. */
-const someIds = (count: number, vocab: number, seed: number) => Array.from({ length: count }, (_, i) => ((i + seed * 31) * 7919) % vocab)
+const someIds = (count: number, vocab: number, seed: number) =>
+  Array.from({ length: count }, (_, i) => ((i + seed * 31) * 7919) % vocab)
 
 const feedPrompt = (open: Open, head: Head, tokens: number, stream: number) =>
   Effect.flatMap(open(tokens), (pipeline) =>

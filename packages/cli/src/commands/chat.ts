@@ -22,16 +22,23 @@ export const run = ({ values }: Parsed<typeof chat.options>): Effect.Effect<void
     const output = makeOutput(values.json)
     const { model, head, pipeline: open } = yield* openRunnable(values)
     const tokenizer = model.tokenizer()
-    if (!tokenizer.hasChatTemplate) return yield* new CommandFailed({ detail: `${model.name} has no chat template: use swarm generate` })
+    if (!tokenizer.hasChatTemplate)
+      return yield* new CommandFailed({ detail: `${model.name} has no chat template: use swarm generate` })
     const pipeline = yield* open(Math.min(values.context ?? CONTEXT, model.contextLength), chainEvents(output))
     const talk: Talk = {
       output,
       tokenizer,
       pipeline,
       session: makeSession({ pipeline, head, tokenizer }),
-      options: { maxTokens: values["max-tokens"] ?? ANSWER_TOKENS, temperature: 0.7, topP: 0.95, ...samplingOptions(values) }
+      options: {
+        maxTokens: values["max-tokens"] ?? ANSWER_TOKENS,
+        temperature: 0.7,
+        topP: 0.95,
+        ...samplingOptions(values)
+      }
     }
-    const opening: ReadonlyArray<ChatMessage> = values.system === undefined ? [] : [{ role: "system", content: values.system }]
+    const opening: ReadonlyArray<ChatMessage> =
+      values.system === undefined ? [] : [{ role: "system", content: values.system }]
     let messages = opening
     yield* lines.pipe(
       Stream.takeWhile((line) => line.trim() !== "/exit"),
@@ -65,7 +72,8 @@ const answer = ({ output, tokenizer, pipeline, session, options }: Talk, message
     // templates write the beginning of a text themselves
     const ids = tokenizer.encode(tokenizer.chat(messages, { addGenerationPrompt: true }), { special: false })
     const kept = commonLength(session.ids(), ids)
-    if (kept < session.ids().length) yield* Effect.tryPromise({ try: () => session.truncate(kept), catch: (cause) => cause })
+    if (kept < session.ids().length)
+      yield* Effect.tryPromise({ try: () => session.truncate(kept), catch: (cause) => cause })
     let text = ""
     const fresh: Array<number> = []
     yield* session.generate(ids.slice(kept), options).pipe(
@@ -78,7 +86,10 @@ const answer = ({ output, tokenizer, pipeline, session, options }: Talk, message
         })
       )
     )
-    output.event({ event: "answer", ids: fresh, text, keptTokens: kept, promptTokens: ids.length, ...chainFigures(pipeline) }, "")
+    output.event(
+      { event: "answer", ids: fresh, text, keptTokens: kept, promptTokens: ids.length, ...chainFigures(pipeline) },
+      ""
+    )
     return [...messages, { role: "assistant", content: text }]
   })
 

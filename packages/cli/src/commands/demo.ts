@@ -11,9 +11,9 @@ import type { Parsed } from "../args.ts"
 import { ownCommand, type ServerProcess, startServer } from "../children.ts"
 import { engineLayer } from "../layers.ts"
 import { CommandFailed, makeOutput, type Output } from "../output.ts"
-import { type Runnable, chainFigures, openRunnable } from "../sessions.ts"
-import type { demo } from "../specs.ts"
 import { paragraph } from "../paragraph.ts"
+import { chainFigures, openRunnable, type Runnable } from "../sessions.ts"
+import type { demo } from "../specs.ts"
 
 const PROMPT = "Once upon a time there was a brave little dragon"
 const TOKENS = 120
@@ -37,18 +37,29 @@ export const run = ({ values }: Parsed<typeof demo.options>): Effect.Effect<void
     const model = yield* openModel(reference)
     const prompt = model.tokenizer().encode(values.prompt ?? PROMPT)
     const maxTokens = Math.min(values["max-tokens"] ?? TOKENS, model.contextLength - prompt.length)
-    if (maxTokens < 4) return yield* new CommandFailed({ detail: `The prompt leaves no room in the ${model.contextLength} tokens of ${model.name}` })
+    if (maxTokens < 4)
+      return yield* new CommandFailed({
+        detail: `The prompt leaves no room in the ${model.contextLength} tokens of ${model.name}`
+      })
     const killAt = Math.min(values["kill-at"] ?? Math.ceil(maxTokens / 2), maxTokens - 1)
 
     title(output, model)
     const servers = yield* startServers(reference, model.blocks, output)
     const undisturbed = yield* Effect.scoped(
-      Effect.flatMap(openRunnable({ ...DEFAULTS, model: reference, join: [], local: true }), (local) => tell(local, prompt, maxTokens, () => {}))
+      Effect.flatMap(openRunnable({ ...DEFAULTS, model: reference, join: [], local: true }), (local) =>
+        tell(local, prompt, maxTokens, () => {})
+      )
     )
-    const remote = yield* openRunnable({ ...DEFAULTS, model: reference, join: servers.map(({ address }) => address), local: false })
+    const remote = yield* openRunnable({
+      ...DEFAULTS,
+      model: reference,
+      join: servers.map(({ address }) => address),
+      local: false
+    })
     const result = yield* perform(remote, servers, prompt, maxTokens, killAt, values.prompt ?? PROMPT, output)
 
-    const identical = result.ids.length === undisturbed.ids.length && result.ids.every((id, i) => id === undisturbed.ids[i])
+    const identical =
+      result.ids.length === undisturbed.ids.length && result.ids.every((id, i) => id === undisturbed.ids[i])
     finale(output, result, identical)
     if (!identical) return yield* new CommandFailed({ detail: "The text differs from that of an undisturbed run" })
   }).pipe(Effect.scoped, Effect.provide(engineLayer))
@@ -65,13 +76,24 @@ const startServers = (reference: string, blocks: number, output: Output) =>
     const [first, second] = [Math.round(blocks / 3), Math.round((2 * blocks) / 3)]
     const command = ownCommand()
     const start = (from: number, to: number, join: ReadonlyArray<string>) =>
-      startServer({ command, args: ["--model", reference, "--blocks", `${from}:${to}`, ...join.flatMap((address) => ["--join", address])] })
+      startServer({
+        command,
+        args: ["--model", reference, "--blocks", `${from}:${to}`, ...join.flatMap((address) => ["--join", address])]
+      })
     const head = yield* start(0, first, [])
-    const others = yield* Effect.all([start(first, second, [head.address]), start(first, second, [head.address]), start(second, blocks, [head.address])], {
-      concurrency: "unbounded"
-    })
+    const others = yield* Effect.all(
+      [
+        start(first, second, [head.address]),
+        start(first, second, [head.address]),
+        start(second, blocks, [head.address])
+      ],
+      {
+        concurrency: "unbounded"
+      }
+    )
     const servers = [head, ...others]
-    for (const { peer, address, blocks: span, pid } of servers) output.event({ event: "server", peer, address, blocks: span, pid })
+    for (const { peer, address, blocks: span, pid } of servers)
+      output.event({ event: "server", peer, address, blocks: span, pid })
     return servers
   })
 
@@ -81,7 +103,13 @@ interface Told {
 }
 
 /** Generates and hands each token on. */
-const tell = (runnable: Runnable, prompt: ReadonlyArray<number>, maxTokens: number, onToken: (token: Token, index: number) => void, onEvent?: (event: ChainEvent) => void) =>
+const tell = (
+  runnable: Runnable,
+  prompt: ReadonlyArray<number>,
+  maxTokens: number,
+  onToken: (token: Token, index: number) => void,
+  onEvent?: (event: ChainEvent) => void
+) =>
   Effect.gen(function* () {
     const pipeline = yield* runnable.pipeline(prompt.length + maxTokens, onEvent)
     const session = makeSession({ pipeline, head: runnable.head, tokenizer: runnable.model.tokenizer() })
@@ -117,10 +145,18 @@ const perform = (
     const onEvent = (event: ChainEvent) => {
       if (event._tag === "Opened") {
         route = event.hops.map(({ peer }) => peer)
-        output.event({ event: "route", route: event.hops.map(({ peer, blocks }) => ({ peer, blocks: [blocks.from, blocks.to] })) }, picture(servers, route, output))
+        output.event(
+          { event: "route", route: event.hops.map(({ peer, blocks }) => ({ peer, blocks: [blocks.from, blocks.to] })) },
+          picture(servers, route, output)
+        )
         text.push(output.dim(opening))
       } else if (event._tag === "ReplacementChosen") {
-        output.event({ event: "recovery", phase: "replacement", peers: event.hops.map(({ peer }) => peer), exact: event.exact })
+        output.event({
+          event: "recovery",
+          phase: "replacement",
+          peers: event.hops.map(({ peer }) => peer),
+          exact: event.exact
+        })
         aside(output.dim(`   its twin takes over${event.exact ? "" : " (equivalent, not exact)"}`))
       } else if (event._tag === "Replayed") {
         output.event({ event: "recovery", phase: "replayed", tokens: event.tokens })
@@ -128,7 +164,8 @@ const perform = (
       } else if (event._tag === "Resumed") {
         output.event({ event: "recovery", phase: "resumed", pauseMs: event.pauseMilliseconds, exact: event.exact })
         aside(output.green(`   the story goes on after ${Math.round(event.pauseMilliseconds)} ms`))
-      } else if (event._tag === "FailureSeen") output.event({ event: "recovery", phase: "failure", peer: event.peer, reason: event.reason })
+      } else if (event._tag === "FailureSeen")
+        output.event({ event: "recovery", phase: "failure", peer: event.peer, reason: event.reason })
     }
     const onToken = (token: Token, index: number) => {
       text.push(token.text)
@@ -148,22 +185,33 @@ const perform = (
 /** The chain in text: the route above, the twin beside it. */
 const picture = (servers: ReadonlyArray<ServerProcess>, route: ReadonlyArray<string>, output: Output): string => {
   const box = (server: ServerProcess) => `[${server.blocks[0]}:${server.blocks[1]} pid ${server.pid}]`
-  const inRoute = route.map((peer) => servers.find((server) => server.peer === peer)).filter((server) => server !== undefined)
+  const inRoute = route
+    .map((peer) => servers.find((server) => server.peer === peer))
+    .filter((server) => server !== undefined)
   const spare = servers.find(({ peer }) => !route.includes(peer))
   const line = `   you ─▶ ${inRoute.map(box).join(" ─▶ ")} ─▶ you`
   const second = inRoute[1]
-  const under = spare === undefined || second === undefined ? "" : `\n${" ".repeat(line.indexOf(box(second)))}${output.dim(`${box(spare)} stands by`)}`
+  const under =
+    spare === undefined || second === undefined
+      ? ""
+      : `\n${" ".repeat(line.indexOf(box(second)))}${output.dim(`${box(spare)} stands by`)}`
   return `${line}${under}\n`
 }
 
-const finale = (output: Output, { ids, tokensPerSecond, figures }: Told & { readonly figures: ReturnType<typeof chainFigures> }, identical: boolean) => {
+const finale = (
+  output: Output,
+  { ids, tokensPerSecond, figures }: Told & { readonly figures: ReturnType<typeof chainFigures> },
+  identical: boolean
+) => {
   const pauseMs = figures.pausesMs[0] ?? 0
   output.event(
     { event: "done", identical, recoveries: figures.recoveries, pauseMs, tokens: ids.length, tokensPerSecond, ids },
     [
       "",
       `   ${ids.length} tokens, ${tokensPerSecond.toFixed(0)} per second; ${figures.recoveries} server lost, ${pauseMs} ms of pause`,
-      identical ? output.green("   ✓ the same text as an undisturbed run in one process, token by token") : output.red("   ✗ not the text of an undisturbed run"),
+      identical
+        ? output.green("   ✓ the same text as an undisturbed run in one process, token by token")
+        : output.red("   ✗ not the text of an undisturbed run"),
       ""
     ].join("\n")
   )

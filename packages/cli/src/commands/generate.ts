@@ -23,10 +23,13 @@ export const run = ({ values }: Parsed<typeof generate.options>): Effect.Effect<
     }
     const { model, head, pipeline: open } = yield* openRunnable(values)
     const tokenizer = model.tokenizer()
-    const ids = values.ids === undefined ? tokenizer.encode(values.prompt ?? "") : yield* readIds(values.ids, model.vocabSize)
+    const ids =
+      values.ids === undefined ? tokenizer.encode(values.prompt ?? "") : yield* readIds(values.ids, model.vocabSize)
     const room = model.contextLength - ids.length
     if (room < 1) {
-      return yield* new CommandFailed({ detail: `The prompt has ${ids.length} tokens, but ${model.name} holds only ${model.contextLength}` })
+      return yield* new CommandFailed({
+        detail: `The prompt has ${ids.length} tokens, but ${model.name} holds only ${model.contextLength}`
+      })
     }
     const maxTokens = Math.min(values["max-tokens"] ?? DEFAULT_TOKENS, room)
     const pipeline = yield* open(ids.length + maxTokens, chainEvents(output))
@@ -73,7 +76,12 @@ export const run = ({ values }: Parsed<typeof generate.options>): Effect.Effect<
       },
       ""
     )
-    if (!output.isJson) output.note(output.dim(`${fresh.length} tokens, ${tokensPerSecond.toFixed(1)} per second, first after ${Math.round(firstAt - started)} ms`))
+    if (!output.isJson)
+      output.note(
+        output.dim(
+          `${fresh.length} tokens, ${tokensPerSecond.toFixed(1)} per second, first after ${Math.round(firstAt - started)} ms`
+        )
+      )
   }).pipe(Effect.scoped, Effect.provide(engineLayer))
 
 /** A JSON array of ids within the vocabulary. */
@@ -82,8 +90,10 @@ export const readIds = (file: string, vocabSize: number): Effect.Effect<Readonly
     try: () => {
       const ids: unknown = JSON.parse(fs.readFileSync(file, "utf8"))
       if (!Array.isArray(ids) || ids.length === 0) throw new Error("it is not a JSON array of token ids")
-      for (const id of ids) if (!Number.isInteger(id) || id < 0 || id >= vocabSize) throw new Error(`${id} is no id below ${vocabSize}`)
+      for (const id of ids)
+        if (!Number.isInteger(id) || id < 0 || id >= vocabSize) throw new Error(`${id} is no id below ${vocabSize}`)
       return ids as ReadonlyArray<number>
     },
-    catch: (cause) => new CommandFailed({ detail: `Cannot read ids from "${file}": ${cause instanceof Error ? cause.message : cause}` })
+    catch: (cause) =>
+      new CommandFailed({ detail: `Cannot read ids from "${file}": ${cause instanceof Error ? cause.message : cause}` })
   })

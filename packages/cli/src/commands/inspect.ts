@@ -31,7 +31,11 @@ export const run = ({ values, positional }: Parsed<typeof inspect.options>): Eff
     }
     const formats = [
       { format: "as-is", bytesPerBlock: asIs, blocksThatFit: fits(asIs) },
-      ...FORMATS.map((format) => ({ format, bytesPerBlock: blockBytes(architecture, format), blocksThatFit: fits(blockBytes(architecture, format)) }))
+      ...FORMATS.map((format) => ({
+        format,
+        bytesPerBlock: blockBytes(architecture, format),
+        blocksThatFit: fits(blockBytes(architecture, format))
+      }))
     ]
     const notes = [...model.span(0, blocks).notes, ...model.head().notes]
     const { heads, kvHeads, headDim } = architecture.attention
@@ -73,4 +77,5 @@ export const run = ({ values, positional }: Parsed<typeof inspect.options>): Eff
     )
   })
 
-const millions = (value: number): string => (value >= 1e9 ? `${(value / 1e9).toFixed(2)} B` : `${(value / 1e6).toFixed(1)} M`)
+const millions = (value: number): string =>
+  value >= 1e9 ? `${(value / 1e9).toFixed(2)} B` : `${(value / 1e6).toFixed(1)} M`

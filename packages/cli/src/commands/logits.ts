@@ -20,31 +20,51 @@ export const run = ({ values }: Parsed<typeof logits.options>): Effect.Effect<vo
     const output = makeOutput(values.json)
     const { ids: file, out } = values
     if (file === undefined || out === undefined) return yield* Effect.fail(new UsageError("--ids and --out are needed"))
-    if (values.hidden && !values.local) return yield* Effect.fail(new UsageError("--hidden needs --local: a chain shows no block's output but the last"))
+    if (values.hidden && !values.local)
+      return yield* Effect.fail(new UsageError("--hidden needs --local: a chain shows no block's output but the last"))
     const model = yield* modelOf(values)
     const ids = yield* readIds(file, model.vocabSize)
-    if (ids.length > model.contextLength) return yield* new CommandFailed({ detail: `${ids.length} ids are more than the ${model.contextLength} of ${model.name}` })
+    if (ids.length > model.contextLength)
+      return yield* new CommandFailed({
+        detail: `${ids.length} ids are more than the ${model.contextLength} of ${model.name}`
+      })
     const started = performance.now()
     const result = values.hidden ? yield* blockByBlock(values, ids) : yield* wholeModel(values, ids)
     yield* Effect.try({
       try: () => {
         const entries = [
           { name: "logits", type: "f32" as const, shape: [ids.length, model.vocabSize], data: result.logits },
-          ...(result.hidden === undefined ? [] : [{ name: "hidden", type: "f32" as const, shape: [model.blocks + 1, ids.length, model.hiddenSize], data: result.hidden }])
+          ...(result.hidden === undefined
+            ? []
+            : [
+                {
+                  name: "hidden",
+                  type: "f32" as const,
+                  shape: [model.blocks + 1, ids.length, model.hiddenSize],
+                  data: result.hidden
+                }
+              ])
         ]
         writeSafetensors(out, entries)
       },
-      catch: (cause) => new CommandFailed({ detail: `Cannot write "${out}": ${cause instanceof Error ? cause.message : cause}` })
+      catch: (cause) =>
+        new CommandFailed({ detail: `Cannot write "${out}": ${cause instanceof Error ? cause.message : cause}` })
     })
     const seconds = (performance.now() - started) / 1000
-    output.event({ event: "done", out, tokens: ids.length, vocab: model.vocabSize, hidden: values.hidden, seconds }, `${out}: ${ids.length} tokens, ${seconds.toFixed(1)} s`)
+    output.event(
+      { event: "done", out, tokens: ids.length, vocab: model.vocabSize, hidden: values.hidden, seconds },
+      `${out}: ${ids.length} tokens, ${seconds.toFixed(1)} s`
+    )
   }).pipe(Effect.scoped, Effect.provide(engineLayer))
 
 const wholeModel = (values: Values, ids: ReadonlyArray<number>) =>
   Effect.gen(function* () {
     const { head, pipeline: open } = yield* openRunnable(values)
     const pipeline = yield* open(ids.length)
-    const computed = yield* Effect.tryPromise({ try: async () => head.logits(await pipeline.forward(head.embed(ids), "all")), catch: (cause) => cause })
+    const computed = yield* Effect.tryPromise({
+      try: async () => head.logits(await pipeline.forward(head.embed(ids), "all")),
+      catch: (cause) => cause
+    })
     return { logits: computed, hidden: undefined }
   })
 

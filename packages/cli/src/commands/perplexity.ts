@@ -17,12 +17,16 @@ export const run = ({ values }: Parsed<typeof perplexity.options>): Effect.Effec
     const output = makeOutput(values.json)
     const file = values.text
     if (file === undefined) return yield* Effect.fail(new UsageError("--text is missing"))
-    const text = yield* Effect.try({ try: () => fs.readFileSync(file, "utf8"), catch: (cause) => new CommandFailed({ detail: `Cannot read "${file}": ${cause}` }) })
+    const text = yield* Effect.try({
+      try: () => fs.readFileSync(file, "utf8"),
+      catch: (cause) => new CommandFailed({ detail: `Cannot read "${file}": ${cause}` })
+    })
     const { model, head, pipeline: open } = yield* openRunnable(values)
     const window = Math.min(values.window ?? WINDOW, model.contextLength)
     const ids = model.tokenizer().encode(text, { special: false })
     const windows = Math.floor(ids.length / window)
-    if (windows === 0) return yield* new CommandFailed({ detail: `"${file}" has ${ids.length} tokens: a window takes ${window}` })
+    if (windows === 0)
+      return yield* new CommandFailed({ detail: `"${file}" has ${ids.length} tokens: a window takes ${window}` })
     let total = 0
     const started = performance.now()
     for (let index = 0; index < windows; index++) {
@@ -30,7 +34,10 @@ export const run = ({ values }: Parsed<typeof perplexity.options>): Effect.Effec
       total += yield* Effect.scoped(
         Effect.gen(function* () {
           const pipeline = yield* open(window)
-          const rows = yield* Effect.tryPromise({ try: () => pipeline.forward(head.embed(part), "all"), catch: (cause) => cause })
+          const rows = yield* Effect.tryPromise({
+            try: () => pipeline.forward(head.embed(part), "all"),
+            catch: (cause) => cause
+          })
           const logits = yield* Effect.promise(() => head.logits(rows))
           return negativeLogLikelihood(logits, part, head.vocabSize)
         })
@@ -43,7 +50,15 @@ export const run = ({ values }: Parsed<typeof perplexity.options>): Effect.Effec
     const nll = total / (windows * (window - 1))
     const tokensPerSecond = (windows * window) / seconds
     output.event(
-      { event: "done", perplexity: Math.exp(nll), nll, windows, window, predictedTokens: windows * (window - 1), tokensPerSecond },
+      {
+        event: "done",
+        perplexity: Math.exp(nll),
+        nll,
+        windows,
+        window,
+        predictedTokens: windows * (window - 1),
+        tokensPerSecond
+      },
       `perplexity ${Math.exp(nll).toFixed(4)} over ${windows * (window - 1)} tokens, ${tokensPerSecond.toFixed(0)} tokens/s`
     )
   }).pipe(Effect.scoped, Effect.provide(engineLayer))

@@ -30,7 +30,8 @@ export const run = ({ values }: Parsed<typeof serve.options>): Effect.Effect<voi
     const output = makeOutput(values.json)
     const model = yield* modelOf(values)
     const servers: Array<Server> = []
-    for (const wanted of yield* rangesOf(values.blocks ?? "auto", model.blocks)) servers.push(yield* start(values, model, wanted, output))
+    for (const wanted of yield* rangesOf(values.blocks ?? "auto", model.blocks))
+      servers.push(yield* start(values, model, wanted, output))
     yield* stopped(values.parent)
     output.note("draining")
     yield* Effect.all(
@@ -68,7 +69,20 @@ const start = (values: Values, model: Model, wanted: BlockRange | "auto", output
     const seconds = (performance.now() - started) / 1000
     const { digest, reproducible, weightBytes, kvBytesPerToken } = span
     output.event(
-      { event: "online", address: server.address, peer: server.peer, blocks: [from, to], model: model.digest, digest, reproducible, weightBytes, kvBytesPerToken, decodeRate, prefillRate, seconds },
+      {
+        event: "online",
+        address: server.address,
+        peer: server.peer,
+        blocks: [from, to],
+        model: model.digest,
+        digest,
+        reproducible,
+        weightBytes,
+        kvBytesPerToken,
+        decodeRate,
+        prefillRate,
+        seconds
+      },
       [
         `online  ${output.bold(server.address)}`,
         `        blocks ${from}:${to} of ${model.name}, weights ${size(weightBytes)}, ${Math.round(decodeRate / (to - from))} tokens/s, ready after ${seconds.toFixed(1)} s`,
