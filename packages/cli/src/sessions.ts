@@ -51,7 +51,8 @@ export const openRunnable = (values: WhereValues): Effect.Effect<Runnable, Failu
       return yield* Effect.fail(new UsageError("give either --local, or --join with the address of a server"))
     }
     const model = yield* modelOf(values)
-    const options = spanOptions(values)
+    // alone in this process: nothing waits for the event loop
+    const options = { ...spanOptions(values), blocking: values.local }
     const head = yield* loadHead(model, options)
     const pipeline = values.local ? yield* localBlocks(model, options) : yield* remoteBlocks(model, values)
     return { model, head, pipeline, isLocal: values.local }

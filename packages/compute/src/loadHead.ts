@@ -15,6 +15,8 @@ export interface HeadOptions extends PlanOptions {
   /** Results that do not depend on how rows are grouped: a lone row is run twice where the kernels ask for it. @default true */
   readonly reproducible?: boolean
   readonly threads?: number
+  /** Runs happen on the calling thread. @default false */
+  readonly blocking?: boolean
   readonly weightFolder?: string
 }
 
@@ -40,7 +42,7 @@ export const loadHead = (
     )
     const program = yield* engine.load(
       { model: plan.graph(weights.locate), folder: weights.folder },
-      { threads: options.threads ?? 1 }
+      { threads: options.threads ?? 1, blocking: options.blocking ?? false }
     )
     const binding = yield* Effect.acquireRelease(
       Effect.sync(() => program.bind()),

@@ -25,6 +25,8 @@ export interface SpanOptions extends PlanOptions {
   readonly maxSessions?: number
   /** Threads of a run. @default 1 */
   readonly threads?: number
+  /** Runs happen on the calling thread: for a process that does nothing else (see the engine's `LoadOptions`). @default false */
+  readonly blocking?: boolean
   /** Where packed weights are kept. @default `cacheFolder()` */
   readonly weightFolder?: string
 }
@@ -59,7 +61,7 @@ export const loadSpan = (
     )
     const scope = yield* Effect.scope
     const load = (sessions: number) =>
-      loadBatch(engine, plan, weights, sessions, reproducible, options.threads ?? 1).pipe(Scope.extend(scope))
+      loadBatch(engine, plan, weights, sessions, reproducible, options).pipe(Scope.extend(scope))
     const single = yield* load(1)
     const runner = makeRunner(
       engine,
@@ -82,14 +84,14 @@ const loadBatch = (
   weights: Weights,
   sessions: number,
   reproducible: boolean,
-  threads: number
+  { threads = 1, blocking = false }: SpanOptions
 ) =>
   Effect.gen(function* () {
     // the graph for one session is padded from outside: its second row may carry a token of its own
     const duplicate = reproducible && sessions > 1
     const program = yield* engine.load(
       { model: plan.graph({ sessions, duplicate }, weights.locate), folder: weights.folder },
-      { threads }
+      { threads, blocking }
     )
     return yield* Effect.acquireRelease(
       Effect.sync(() => makeBatch(engine, program, plan, sessions, duplicate)),

@@ -83,23 +83,23 @@ export const makeBlock = (
   const part = (role: BlockRole) => ({ weight: weights.weight(role, index), bias: weights.bias(role, index) })
   const single = (role: BlockRole, rounding: Rounding = "plain") =>
     makeLinear(`${stem}.${role}`, [part(role)], options, rounding)
-  const fused = (name: string, roles: ReadonlyArray<BlockRole>) => {
+  const fused = (name: string, roles: ReadonlyArray<BlockRole>, rounding: Rounding) => {
     const parts = roles.map(part)
     return canFuse(parts, options)
-      ? [makeLinear(`${stem}.${name}`, parts, options, "centred")]
-      : roles.map((role) => single(role, "centred"))
+      ? [makeLinear(`${stem}.${name}`, parts, options, rounding)]
+      : roles.map((role) => single(role, rounding))
   }
-  // inputs of q, k, v and of gate, up come out of a norm, whose few great channels cost the others most
   const normed = architecture.attention.qkNorm !== undefined
   return {
     index,
     attentionNorm: norm("attn.norm"),
-    qkv: fused("attn.qkv", ["attn.q", "attn.k", "attn.v"]),
+    qkv: fused("attn.qkv", ["attn.q", "attn.k", "attn.v"], "plain"),
     qNorm: normed ? norm("attn.qNorm") : undefined,
     kNorm: normed ? norm("attn.kNorm") : undefined,
     output: single("attn.output"),
     feedForwardNorm: norm("mlp.norm"),
-    gateUp: fused("mlp.gateUp", ["mlp.gate", "mlp.up"]),
+    // its input comes out of a norm, whose few great channels cost the others most: here it pays for what it costs
+    gateUp: fused("mlp.gateUp", ["mlp.gate", "mlp.up"], "centred"),
     down: single("mlp.down")
   }
 }

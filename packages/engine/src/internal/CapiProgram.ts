@@ -53,8 +53,8 @@ const readNames = (ort: Ort, session: Pointer, kind: "Input" | "Output"): Readon
   return names
 }
 
-/** A session as a program. */
-export const capiProgram = (ort: Ort, session: Pointer): ManagedProgram<CapiTensor> =>
+/** A session as a program. `blocking`: runs happen on the calling thread. */
+export const capiProgram = (ort: Ort, session: Pointer, blocking: boolean): ManagedProgram<CapiTensor> =>
   new ManagedProgram({
     inputs: readNames(ort, session, "Input"),
     outputs: readNames(ort, session, "Output"),
@@ -65,7 +65,9 @@ export const capiProgram = (ort: Ort, session: Pointer): ManagedProgram<CapiTens
         attach: (kind, name, tensor) => {
           ort.call(kind === "input" ? "BindInput" : "BindOutput", binding, name, tensor.value)
         },
-        run: () => ort.callAsync("RunWithBinding", session, null, binding),
+        run: blocking
+          ? async () => ort.call("RunWithBinding", session, null, binding)
+          : () => ort.callAsync("RunWithBinding", session, null, binding),
         destroy: () => ort.release("ReleaseIoBinding", binding)
       }
     },
