@@ -10,7 +10,7 @@ import { type Connection, isRequestFailure, layerWebSocket, makeNetwork } from "
 import { Effect } from "effect"
 import { describe } from "vitest"
 import WebSocket from "ws"
-import { CUTS, HIDDEN, head, prompt, run, startAll, undisturbed } from "./support/oracles.ts"
+import { CUTS, HIDDEN, prompt, run, startAll, undisturbed } from "./support/oracles.ts"
 
 const setUp = Effect.gen(function* () {
   const swarm = yield* makeTestSwarm({ blocks: 12, transport: layerWebSocket(), listen: "ws://127.0.0.1:0" })

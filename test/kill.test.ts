@@ -5,14 +5,14 @@
 import * as path from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { type ServerProcess, startServer } from "@swarm/cli"
-import { type Chain, type ChainEvent, localPipeline, type Pipeline, Swarm } from "@swarm/client"
 import * as Client from "@swarm/client"
+import { type Chain, type ChainEvent, localPipeline, type Pipeline, Swarm } from "@swarm/client"
 import { type Head, loadHead, loadSpan, type Span } from "@swarm/compute"
 import { Discovery, makeStatic } from "@swarm/discovery"
 import * as Engine from "@swarm/engine"
 import { openModel } from "@swarm/model"
-import * as Routing from "@swarm/routing"
 import { decodeRows, encodeRows } from "@swarm/quant"
+import * as Routing from "@swarm/routing"
 import { openSafetensors } from "@swarm/tensor"
 import { layerNetwork, layerWebSocket, Network } from "@swarm/transport"
 import { Effect, Layer } from "effect"
@@ -29,7 +29,13 @@ const TOKENS = 16
 /** Rounds of each cell; `SWARM_KILL_ROUNDS=10` is the whole matrix. */
 const ROUNDS = Number(process.env.SWARM_KILL_ROUNDS ?? 2)
 const REPOSITORY = path.join(import.meta.dirname, "..")
-const COMMAND = [process.execPath, "--import", "tsx", "--conditions=swarm-src", path.join(REPOSITORY, "packages/cli/src/main.ts")] as const
+const COMMAND = [
+  process.execPath,
+  "--import",
+  "tsx",
+  "--conditions=swarm-src",
+  path.join(REPOSITORY, "packages/cli/src/main.ts")
+] as const
 
 const expected = openSafetensors(path.join(import.meta.dirname, "fixtures/smollm2/expected.safetensors"))
 /** 505 tokens: with those generated, a journal of about 512. */
@@ -61,11 +67,19 @@ const generate = async (
 const start = (blocks: readonly [number, number], join: ReadonlyArray<string>) =>
   startServer({
     command: COMMAND,
-    args: ["--model", smollm2 ?? "", "--blocks", `${blocks[0]}:${blocks[1]}`, ...join.flatMap((address) => ["--join", address])]
+    args: [
+      "--model",
+      smollm2 ?? "",
+      "--blocks",
+      `${blocks[0]}:${blocks[1]}`,
+      ...join.flatMap((address) => ["--join", address])
+    ]
   })
 
 const clientLayer = (join: ReadonlyArray<string>) => {
-  const network = layerNetwork({ peer: `client-${Math.random()}`, software: "test" }).pipe(Layer.provide(layerWebSocket()))
+  const network = layerNetwork({ peer: `client-${Math.random()}`, software: "test" }).pipe(
+    Layer.provide(layerWebSocket())
+  )
   const discovery = Layer.scoped(
     Discovery,
     Effect.flatMap(Network, (made) => makeStatic(made, { addresses: join }))
@@ -87,23 +101,37 @@ else
           const undisturbed = yield* Effect.scoped(
             Effect.gen(function* () {
               const spans = yield* Effect.forEach(CUTS, ([from, to]) => loadSpan(model, from, to))
-              const whole = (prompt: ReadonlyArray<number>) => Effect.promise(() => generate(wired(spans, prompt.length + TOKENS), head, prompt))
+              const whole = (prompt: ReadonlyArray<number>) =>
+                Effect.promise(() => generate(wired(spans, prompt.length + TOKENS), head, prompt))
               return { long: yield* whole(LONG), others: yield* Effect.forEach(OTHERS, whole) }
             })
           )
           const first = yield* start(CUTS[0], [])
-          const running: Array<ServerProcess> = [first, ...(yield* Effect.forEach([CUTS[1], CUTS[2], ...CUTS], (cut) => start(cut, [first.address])))]
+          const running: Array<ServerProcess> = [
+            first,
+            ...(yield* Effect.forEach([CUTS[1], CUTS[2], ...CUTS], (cut) => start(cut, [first.address])))
+          ]
           const pauses: Array<number> = []
 
           const cell = (hop: number, phase: Phase, signal: "SIGKILL" | "SIGSTOP", withOthers: boolean) =>
             Effect.scoped(
               Effect.gen(function* () {
-                const client = yield* Effect.provide(Swarm, yield* Layer.build(clientLayer(running.map(({ address }) => address))))
+                const client = yield* Effect.provide(
+                  Swarm,
+                  yield* Layer.build(clientLayer(running.map(({ address }) => address)))
+                )
                 const events: Array<ChainEvent> = []
-                const open = client.open({ model: served, maxTokens: LONG.length + TOKENS, onEvent: (event) => events.push(event) })
+                const open = client.open({
+                  model: served,
+                  maxTokens: LONG.length + TOKENS,
+                  onEvent: (event) => events.push(event)
+                })
                 const victimOf = (chain: Chain) => running.find(({ peer }) => peer === chain.route()[hop]?.peer)
                 const others = yield* Effect.forEach(withOthers ? OTHERS : [], (prompt) =>
-                  Effect.map(client.open({ model: served, maxTokens: prompt.length + TOKENS }), (chain) => ({ chain, prompt }))
+                  Effect.map(client.open({ model: served, maxTokens: prompt.length + TOKENS }), (chain) => ({
+                    chain,
+                    prompt
+                  }))
                 )
                 let chain: Chain
                 let victim: ServerProcess | undefined
@@ -133,7 +161,11 @@ else
                 assert.deepStrictEqual(got?.logits, undisturbed.long.logits, `${name}: logits to the bit`)
                 for (const [index, other] of rest.entries()) {
                   assert.deepStrictEqual(other.ids, undisturbed.others[index]?.ids, `${name}: other session ${index}`)
-                  assert.deepStrictEqual(other.logits, undisturbed.others[index]?.logits, `${name}: logits of session ${index}`)
+                  assert.deepStrictEqual(
+                    other.logits,
+                    undisturbed.others[index]?.logits,
+                    `${name}: logits of session ${index}`
+                  )
                 }
                 if (phase === "decode" && signal === "SIGKILL") pauses.push(...chain.pauses())
                 victim?.kill("SIGKILL")
@@ -153,19 +185,25 @@ else
             )
 
           for (let round = 0; round < ROUNDS; round++) {
-            for (const hop of [0, 1, 2]) for (const phase of ["connect", "prefill", "decode"] as const) yield* cell(hop, phase, "SIGKILL", round % 2 === 1)
+            for (const hop of [0, 1, 2])
+              for (const phase of ["connect", "prefill", "decode"] as const)
+                yield* cell(hop, phase, "SIGKILL", round % 2 === 1)
           }
           for (const hop of [0, 1, 2]) yield* cell(hop, "decode", "SIGSTOP", false)
           pauses.sort((a, b) => a - b)
-          const quantile = (q: number) => (pauses[Math.min(pauses.length - 1, Math.floor(q * pauses.length))] ?? Number.NaN).toFixed(0)
-          console.log(`kill matrix: ${9 * ROUNDS} SIGKILL and 3 SIGSTOP, all to the bit; pause in decode at ${LONG.length} tokens: p50 ${quantile(0.5)} ms, p95 ${quantile(0.95)} ms of ${pauses.length}`)
+          const quantile = (q: number) =>
+            (pauses[Math.min(pauses.length - 1, Math.floor(q * pauses.length))] ?? Number.NaN).toFixed(0)
+          console.log(
+            `kill matrix: ${9 * ROUNDS} SIGKILL and 3 SIGSTOP, all to the bit; pause in decode at ${LONG.length} tokens: p50 ${quantile(0.5)} ms, p95 ${quantile(0.95)} ms of ${pauses.length}`
+          )
         }),
       900_000
     )
   })
 
 /** Like the swarm: what goes from span to span and back is rounded to f16 on the way. */
-const wired = (spans: Parameters<typeof localPipeline>[0], maxTokens: number): Pipeline => localPipeline(spans.map(rounded), maxTokens)
+const wired = (spans: Parameters<typeof localPipeline>[0], maxTokens: number): Pipeline =>
+  localPipeline(spans.map(rounded), maxTokens)
 
 const overWire = (x: Float32Array, hidden: number): Float32Array => {
   const { codec, payload } = encodeRows("f16", x, hidden)

@@ -39,9 +39,7 @@ export const owners: ReadonlyArray<readonly [dependency: RegExp, packages: Reado
   [/^(onnxruntime-node|onnxruntime-common|koffi)$/, ["engine"]],
   [/^(ws|bufferutil)$/, ["transport", "transport-libp2p"]],
   [/^(libp2p|@libp2p\/.*|@chainsafe\/.*|@multiformats\/.*)$/, ["transport-libp2p", "discovery"]],
-  [/^@huggingface\//, ["model"]],
-  [/^@effect\/platform-node$/, ["gateway", "cli"]],
-  [/^@effect\/cli$/, ["cli"]]
+  [/^@huggingface\//, ["model"]]
 ]
 
 /** The level of a package; undefined for one that is not placed (or for development only). */

@@ -37,7 +37,7 @@ type ValueOf<O> =
         : string | undefined
 
 /** Values by option name. Flags default to false, repeatable options to none. */
-export type Values<O extends Record<string, Option>> = { readonly [N in keyof O]: ValueOf<O[N]> }
+type Values<O extends Record<string, Option>> = { readonly [N in keyof O]: ValueOf<O[N]> }
 
 /** What a command takes. */
 export interface Spec<O extends Record<string, Option> = Record<string, Option>> {

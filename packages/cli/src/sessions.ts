@@ -101,7 +101,7 @@ export const chainEvents =
           })
         return
       case "FailureSeen":
-        return say(
+        say(
           {
             phase: "failure",
             peer: event.peer,
@@ -111,23 +111,27 @@ export const chainEvents =
           },
           `server ${event.peer.slice(0, 8)} (blocks ${event.blocks.from}:${event.blocks.to}) is lost: ${event.reason}`
         )
+        return
       case "Waiting":
-        return say(
+        say(
           { phase: "waiting", missing: event.missing, graceSeconds: event.graceSeconds },
           `waiting for a server for ${event.graceSeconds} s`
         )
+        return
       case "ReplacementChosen":
-        return say(
+        say(
           { phase: "replacement", peers: event.hops.map(({ peer }) => peer), exact: event.exact },
           `replaced by ${event.hops.map(({ peer }) => peer.slice(0, 8)).join(", ")}${event.exact ? ", exact to the bit" : ", equivalent"}`
         )
+        return
       case "Replayed":
-        return say(
+        say(
           { phase: "replayed", tokens: event.tokens, milliseconds: event.milliseconds },
           `replayed ${event.tokens} rows`
         )
+        return
       case "Resumed":
-        return say(
+        say(
           { phase: "resumed", pauseMs: event.pauseMilliseconds, exact: event.exact },
           `goes on after ${Math.round(event.pauseMilliseconds)} ms`
         )

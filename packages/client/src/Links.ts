@@ -7,7 +7,7 @@ import type { Connection, DialError, Network } from "@swarm/transport"
 import * as Effect from "effect/Effect"
 
 /** Receives the frames of one session at one hop. */
-export type Listener = (frame: Frame, connection: Connection) => void
+type Listener = (frame: Frame, connection: Connection) => void
 
 /** One for a client: all its sessions share the connections. */
 export interface Links {

@@ -21,7 +21,7 @@ export interface Pipeline {
 }
 
 /** A session over spans that are loaded in this process, in order from block 0 to the last. */
-export const localPipeline = (spans: ReadonlyArray<Span>, maxTokens: number, chunk = 256): Pipeline => {
+export const localPipeline = (spans: ReadonlyArray<Span>, maxTokens: number, chunk = 128): Pipeline => {
   const hiddenSize = spans[0]?.hiddenSize ?? 0
   const slots = spans.map((span) => span.open(maxTokens))
   let position = 0

@@ -4,7 +4,7 @@
  */
 import type { Binding, DeviceTensor, Service as Engine, Program } from "@swarm/engine"
 import type { SpanPlan } from "@swarm/model"
-import { floats, type RowBuffers } from "./buffers.ts"
+import type { RowBuffers } from "./buffers.ts"
 import type { KvTensors } from "./slots.ts"
 
 /** One session's part of a run, with its tensors. */
@@ -107,5 +107,3 @@ export const copyRows = (
   rows: number,
   hidden: number
 ): void => target.set(source.subarray(fromRow * hidden, (fromRow + rows) * hidden), toRow * hidden)
-
-export { floats }

@@ -13,7 +13,7 @@ import * as Scope from "effect/Scope"
 import { type Batch, type BatchStep, copyRows, makeBatch } from "./batch.ts"
 import { floats, rowBuffers } from "./buffers.ts"
 import { ProbeFailed, type WeightCacheError } from "./ComputeError.ts"
-import { probe } from "./probe.ts"
+import { probe, probeRows } from "./probe.ts"
 import type { Span, SpanStep } from "./Span.ts"
 import { type KvTensors, kvBytesPerToken, openSlot } from "./slots.ts"
 import { prepareWeights, type Weights } from "./weights.ts"
@@ -41,20 +41,41 @@ export const loadSpan = (
   Effect.gen(function* () {
     const engine = yield* Engine
     const plan = model.span(from, to, options)
+    const opening = openSpan(engine, plan, [model.digest, from, to], options)
+    let { span, weights, result } = yield* opening
+    if (result._tag === "Sound" && !weights.confirm(result.digest)) {
+      // the files have been damaged since they were made: make them anew
+      weights.discard()
+      ;({ span, weights, result } = yield* opening)
+    }
+    if (result._tag === "Broken") return yield* new ProbeFailed({ from, to, detail: result.detail })
+    if (!weights.confirm(result.digest))
+      return yield* new ProbeFailed({ from, to, detail: "a probe gives another result each time" })
+    return { ...span, digest: result.digest, reproducible: span.reproducible && result.reproducible }
+  })
+
+/** Weights, graphs and a first probe. */
+const openSpan = (
+  engine: EngineService,
+  plan: SpanPlan,
+  source: ReadonlyArray<string | number>,
+  options: SpanOptions
+) =>
+  Effect.gen(function* () {
     const reproducible = options.reproducible ?? true
     const weights = yield* prepareWeights(
       engine,
       {
         key: [
-          model.digest,
-          from,
-          to,
+          ...source,
           options.weights ?? "as-is",
           options.group ?? 0,
           options.activations ?? "int8",
           plan.maxPositions
         ],
         initializers: plan.initializers,
+        folds: plan.folds,
+        agree: (plain, folded) => foldsAgree(engine, plan, plain, folded),
         graph: (locate) => plan.graph({ sessions: 1, duplicate: false }, locate)
       },
       options.weightFolder
@@ -73,9 +94,7 @@ export const loadSpan = (
     )
     yield* Effect.addFinalizer(() => Effect.promise(runner.close))
     const span = { ...runner.span, weightBytes: weights.bytes }
-    const result = yield* Effect.promise(() => probe(span))
-    if (result._tag === "Broken") return yield* new ProbeFailed({ from, to, detail: result.detail })
-    return { ...span, digest: result.digest, reproducible: reproducible && result.reproducible }
+    return { span, weights, result: yield* Effect.promise(() => probe(span)) }
   })
 
 const loadBatch = (
@@ -90,7 +109,7 @@ const loadBatch = (
     // the graph for one session is padded from outside: its second row may carry a token of its own
     const duplicate = reproducible && sessions > 1
     const program = yield* engine.load(
-      { model: plan.graph({ sessions, duplicate }, weights.locate), folder: weights.folder },
+      { model: plan.graph({ sessions, duplicate, folded: weights.folded }, weights.locate), folder: weights.folder },
       { threads, blocking }
     )
     return yield* Effect.acquireRelease(
@@ -98,6 +117,41 @@ const loadBatch = (
       (batch) => Effect.sync(batch.close)
     )
   })
+
+/** Largest difference of folded weights relative to the largest output: what rounding the sums of blocks may cost. */
+const FOLD_TOLERANCE = 0.05
+const FOLD_ROWS = 8
+
+/** Runs a few rows through both; weights whose offsets the runtime does not heed would be far off. */
+const foldsAgree = (engine: EngineService, plan: SpanPlan, plain: Weights, folded: Weights) =>
+  Effect.gen(function* () {
+    const x = probeRows(FOLD_ROWS, plan.hiddenSize)
+    const [expected, got] = yield* Effect.forEach([plain, folded], (weights) => runOnce(engine, plan, weights, x))
+    let difference = 0
+    let scale = 0
+    for (let i = 0; i < x.length; i++) {
+      difference = Math.max(difference, Math.abs((got?.[i] ?? Number.NaN) - (expected?.[i] ?? 0)))
+      scale = Math.max(scale, Math.abs(expected?.[i] ?? 0))
+    }
+    return difference <= FOLD_TOLERANCE * scale
+  })
+
+const runOnce = (engine: EngineService, plan: SpanPlan, weights: Weights, x: Float32Array) =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      const batch = yield* loadBatch(engine, plan, weights, 1, false, {})
+      const shape = [1, FOLD_ROWS, plan.hiddenSize]
+      const pair = { input: engine.tensor("f32", shape), output: engine.tensor("f32", shape) }
+      floats(pair.input).set(x)
+      const kv = openSlot(engine, plan, FOLD_ROWS)
+      yield* Effect.promise(() => batch.run([{ kv, position: 0, tokens: FOLD_ROWS }], pair))
+      const y = floats(pair.output).slice()
+      kv.free()
+      pair.input.free()
+      pair.output.free()
+      return y
+    })
+  )
 
 /** Queues runs and picks the graph for each. */
 const makeRunner = (

@@ -7,25 +7,35 @@ import { createHash, randomBytes } from "node:crypto"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import type { Service as Engine, EngineError } from "@swarm/engine"
-import type { Initializer } from "@swarm/model"
+import type { Service as Engine, EngineError, PackedWeights } from "@swarm/engine"
+import type { Initializer, OffsetFold } from "@swarm/model"
 import type { ExternalData } from "@swarm/onnx"
 import * as Effect from "effect/Effect"
 import { WeightCacheError } from "./ComputeError.ts"
 
 /** Raise when the layout of the cache changes. */
-const LAYOUT = 2
+const LAYOUT = 3
 const PAGE = 4096
 const INDEX = "index.json"
 const PACKED = "packed.bin"
 const RAW = "raw.bin"
+const DIGEST = "digest"
 
 /** Weights ready to load. */
 export interface Weights {
   readonly folder: string
   /** Bytes that a run reads: what stands in memory once it has run. */
   readonly bytes: number
+  /** All offsets are in the packed weights: graphs do without them. */
+  readonly folded: boolean
   readonly locate: (name: string) => ExternalData
+  /**
+   * Compares the fingerprint of what these weights compute with the one noted when they were made; the first one is
+   * noted. False: the files have been damaged since.
+   */
+  readonly confirm: (digest: string) => boolean
+  /** Removes them from the cache. */
+  readonly discard: () => void
 }
 
 /** What weights are made of and for. */
@@ -33,6 +43,10 @@ export interface WeightsRequest {
   /** Everything that the bytes depend on besides runtime and processor: model digest, blocks, formats. */
   readonly key: ReadonlyArray<string | number>
   readonly initializers: ReadonlyArray<Initializer>
+  /** Offsets that the engine may put into the packed weights. */
+  readonly folds?: ReadonlyArray<OffsetFold>
+  /** Whether weights with folded offsets compute what the unpacked ones do; without it nothing is folded. */
+  readonly agree?: (plain: Weights, folded: Weights) => Effect.Effect<boolean, EngineError>
   /** The graph to pack by; every initializer must occur in it. */
   readonly graph: (locate: (name: string) => ExternalData) => Uint8Array
 }
@@ -40,6 +54,7 @@ export interface WeightsRequest {
 interface Index {
   readonly location: string
   readonly bytes: number
+  readonly folded: boolean
   readonly entries: Record<
     string,
     { readonly offset: number; readonly length: number; readonly extra?: Record<string, string> }
@@ -48,7 +63,7 @@ interface Index {
 
 /** The cache folder: `SWARM_CACHE`, else `swarm` in the user's cache folder. */
 export const cacheFolder = (): string =>
-  process.env["SWARM_CACHE"] ?? path.join(process.env["XDG_CACHE_HOME"] ?? path.join(os.homedir(), ".cache"), "swarm")
+  process.env.SWARM_CACHE ?? path.join(process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache"), "swarm")
 
 /**
  * Finds the weights in the cache or writes them: initializer by initializer, so that no more than one is in memory.
@@ -60,18 +75,14 @@ export const prepareWeights = (
   root = path.join(cacheFolder(), "packed")
 ): Effect.Effect<Weights, EngineError | WeightCacheError> =>
   Effect.gen(function* () {
-    const layout = request.initializers.map(({ name, type, shape }) => [name, type, shape])
+    const lengths = new Map(request.initializers.map(({ name, bytes }) => [name, bytes]))
+    // what the weights are and how they are used: the fingerprint noted with them depends on both
     const key = createHash("sha256")
       .update(
-        JSON.stringify([
-          LAYOUT,
-          engine.info.layer,
-          engine.info.runtime,
-          engine.info.instructionSet,
-          ...request.key,
-          layout
-        ])
+        JSON.stringify([LAYOUT, engine.info.layer, engine.info.runtime, engine.info.instructionSet, ...request.key])
       )
+      .update(JSON.stringify(request.initializers.map(({ name, type, shape }) => [name, type, shape])))
+      .update(request.graph((name) => ({ location: RAW, offset: 0, length: lengths.get(name) ?? 0 })))
       .digest("hex")
       .slice(0, 32)
     const folder = path.join(root, key)
@@ -90,11 +101,15 @@ export const prepareWeights = (
       const raw: Index = yield* writeRaw(request.initializers, temporary, root)
       let index: Index = raw
       if (engine.pack !== undefined) {
-        const packed = yield* engine.pack({ model: request.graph(locator(raw)), folder: temporary }, PACKED)
-        const entries: Index["entries"] = {}
-        for (const [name, { offset, length, prepacked }] of packed.entries)
-          entries[name] = { offset, length, extra: { ...prepacked } }
-        index = { location: packed.location, bytes: packed.mappedBytes, entries }
+        const source = { model: request.graph(locator(raw)), folder: temporary }
+        const packed = yield* engine.pack(source, PACKED, request.agree === undefined ? [] : request.folds)
+        index = packedIndex(packed, request.folds ?? [])
+        if (
+          index.folded &&
+          !(yield* request.agree?.(fromIndex(temporary, raw), fromIndex(temporary, index)) ?? Effect.succeed(false))
+        ) {
+          index = packedIndex(yield* engine.pack(source, PACKED), [])
+        }
         yield* attempt(() => fs.rmSync(path.join(temporary, RAW), { force: true }))
       }
       return yield* attempt(() => {
@@ -111,10 +126,34 @@ export const prepareWeights = (
     return yield* write.pipe(Effect.ensuring(Effect.sync(() => fs.rmSync(temporary, { recursive: true, force: true }))))
   })
 
+/** The index of a packed file. Offsets count as folded only if all are: a graph adds all or none. */
+const packedIndex = (packed: PackedWeights, folds: ReadonlyArray<OffsetFold>): Index => {
+  const entries: Index["entries"] = {}
+  for (const [name, { offset, length, prepacked }] of packed.entries)
+    entries[name] = { offset, length, extra: { ...prepacked } }
+  const folded = folds.length > 0 && folds.every(({ weights }) => packed.folded.has(weights))
+  const spared = folded ? folds.reduce((sum, { rows, blocks }) => sum + 4 * rows * blocks, 0) : 0
+  return { location: packed.location, bytes: packed.mappedBytes - spared, folded, entries }
+}
+
 const fromIndex = (folder: string, index: Index): Weights => ({
   folder,
   bytes: index.bytes,
-  locate: locator(index)
+  folded: index.folded,
+  locate: locator(index),
+  confirm: (digest) => {
+    const file = path.join(folder, DIGEST)
+    try {
+      return fs.readFileSync(file, "utf8") === digest
+    } catch {
+      // written whole or not at all: two processes may be here
+      const temporary = `${file}.${process.pid}`
+      fs.writeFileSync(temporary, digest)
+      fs.renameSync(temporary, file)
+      return true
+    }
+  },
+  discard: () => fs.rmSync(folder, { recursive: true, force: true })
 })
 
 const locator =
@@ -164,7 +203,7 @@ const writeRaw = (initializers: ReadonlyArray<Initializer>, folder: string, root
       yield* Effect.yieldNow()
     }
     fs.closeSync(file)
-    return { location: RAW, bytes: at, entries }
+    return { location: RAW, bytes: at, folded: false, entries }
   })
 
 /** Removes what processes that no longer live have left half-written. */

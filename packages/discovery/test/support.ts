@@ -35,7 +35,7 @@ export const announcement = (peer: string, fields: Partial<Announcement> = {}): 
 const memory = makeMemory()
 
 /** A memory transport on which addresses of any form are names: `ws://10.0.0.7:4000` reaches who listens on that name. */
-export const anyAddress: Context.Tag.Service<Transport> = {
+const anyAddress: Context.Tag.Service<Transport> = {
   dial: (address) => memory.dial(address.startsWith("memory:") ? address : `memory:${address}`),
   listen: (address, onChannel) =>
     Effect.as(memory.listen(address.startsWith("memory:") ? address : `memory:${address}`, onChannel), address)

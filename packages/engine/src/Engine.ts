@@ -77,6 +77,23 @@ export interface PackedEntry {
   readonly prepacked: Readonly<Record<string, string>>
 }
 
+/**
+ * Offsets that packed weights may carry: with them the matmul by `weights` computes scale * (q - zero) + offset. Arrays
+ * are read when they are needed, one fold at a time.
+ */
+export interface Fold {
+  /** Name of the initializer with the codes of a `MatMulNBits` at accuracy level 4. */
+  readonly weights: string
+  /** The zero point of all codes. */
+  readonly zero: number
+  readonly rows: number
+  readonly blocks: number
+  /** f32 (rows, blocks) */
+  readonly scales: () => Float32Array
+  /** f32 (blocks, rows) */
+  readonly offsets: () => Float32Array
+}
+
 /** What `pack` wrote: one file in the source's folder, and the entry of each initializer that it holds. */
 export interface PackedWeights {
   readonly location: string
@@ -85,6 +102,8 @@ export interface PackedWeights {
   /** The part of it that loaded programs keep in memory: the packed form of each tensor, or the tensor where it has none. */
   readonly mappedBytes: number
   readonly entries: ReadonlyMap<string, PackedEntry>
+  /** Weights that carry their offsets now. Of the folds asked for, all on x64; elsewhere none. */
+  readonly folded: ReadonlySet<string>
 }
 
 /** Who computes. */
@@ -111,12 +130,14 @@ export interface Service {
   /**
    * Writes the weights of a graph in the form that the kernels use, each blob page-aligned, so that several programs
    * and processes map one copy. Undefined where the layer cannot. `location` names the file to write in `folder`;
-   * nothing else is left there. Meanwhile the disk holds the result twice and memory once.
+   * nothing else is left there. Meanwhile the disk holds the result twice and memory once. `folds`: offsets to put
+   * into the packed weights where that is possible, so that the graph need not add them.
    */
   readonly pack:
     | ((
         source: ProgramSource & { readonly folder: string },
-        location: string
+        location: string,
+        folds?: ReadonlyArray<Fold>
       ) => Effect.Effect<PackedWeights, EngineError>)
     | undefined
 }

@@ -83,23 +83,24 @@ export const makeBlock = (
   const part = (role: BlockRole) => ({ weight: weights.weight(role, index), bias: weights.bias(role, index) })
   const single = (role: BlockRole, rounding: Rounding = "plain") =>
     makeLinear(`${stem}.${role}`, [part(role)], options, rounding)
-  const fused = (name: string, roles: ReadonlyArray<BlockRole>, rounding: Rounding) => {
+  const fused = (name: string, roles: ReadonlyArray<BlockRole>, rounding: Rounding = "plain") => {
     const parts = roles.map(part)
     return canFuse(parts, options)
       ? [makeLinear(`${stem}.${name}`, parts, options, rounding)]
       : roles.map((role) => single(role, rounding))
   }
   const normed = architecture.attention.qkNorm !== undefined
+  // q, k, v are a sixth of a block's weights: twice the rows cost little there, and with int8 activations the first
+  // choice of SmolLM2 agrees with that of float at 97.4 instead of 96.8 of 100 positions
   return {
     index,
     attentionNorm: norm("attn.norm"),
-    qkv: fused("attn.qkv", ["attn.q", "attn.k", "attn.v"], "plain"),
+    qkv: fused("attn.qkv", ["attn.q", "attn.k", "attn.v"], "double"),
     qNorm: normed ? norm("attn.qNorm") : undefined,
     kNorm: normed ? norm("attn.kNorm") : undefined,
     output: single("attn.output"),
     feedForwardNorm: norm("mlp.norm"),
-    // its input comes out of a norm, whose few great channels cost the others most: here it pays for what it costs
-    gateUp: fused("mlp.gateUp", ["mlp.gate", "mlp.up"], "centred"),
+    gateUp: fused("mlp.gateUp", ["mlp.gate", "mlp.up"]),
     down: single("mlp.down")
   }
 }

@@ -13,7 +13,7 @@ import { quantizedType, readFloats, type Slice } from "./Checkpoint.ts"
 import { makeBlockKernel } from "./internal/blockKernel.ts"
 import { makeDenseKernel } from "./internal/denseKernel.ts"
 import type { Operators } from "./internal/operators.ts"
-import type { Activations, Initializer, WeightFormat } from "./Plan.ts"
+import type { Activations, Initializer, OffsetFold, WeightFormat } from "./Plan.ts"
 
 /** How weights are held and activations are multiplied. */
 export interface LinearOptions {
@@ -25,13 +25,10 @@ export interface LinearOptions {
 
 /**
  * What is done against the rounding of activations to int8, whose step is the greatest magnitude of a block / 127.
- * - `centred`: the middle between the least and the greatest value of each block is taken out before and its product
- *   with the weights is added in f32. Blocks with one outlier get half the step. Only where the weights have offsets:
- *   it shares their correction, doubles its bytes and costs seven small nodes.
  * - `double`: what the rounding loses is rounded in its turn and multiplied as a second row: an error 250 times smaller
  *   for twice the rows, which on a single row is little.
  */
-export type Rounding = "plain" | "centred" | "double"
+export type Rounding = "plain" | "double"
 
 /** One matrix and its bias, as the checkpoint holds them. */
 export interface LinearPart {
@@ -48,12 +45,14 @@ export interface Linear {
   readonly note: string | undefined
   /** Rows of x from which on the bits of a row do not depend on the others: 2 if a kernel sees a single row as one. */
   readonly leastRows: 1 | 2
+  /** The layer's offsets, if an engine can carry them in its weights. */
+  readonly fold: OffsetFold | undefined
   /** Adds the nodes of the layer over x (..., inFeatures). */
   readonly apply: (operators: Operators, x: Value) => Value
 }
 
 /** The part of a layer that depends on its kernel. */
-export type Kernel = Pick<Linear, "initializers" | "leastRows" | "apply">
+export type Kernel = Pick<Linear, "initializers" | "leastRows" | "fold" | "apply">
 
 /** What a matrix becomes: f32 (no `layout`) or blocks, and how its values are made. */
 export interface Form {
@@ -113,6 +112,7 @@ export const makeLinear = (
     initializers: bias === undefined ? kernel.initializers : [...kernel.initializers, bias],
     note: noteOf(first.weight, form, options),
     leastRows: kernel.leastRows,
+    fold: kernel.fold,
     apply: kernel.apply
   }
 }

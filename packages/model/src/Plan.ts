@@ -46,6 +46,24 @@ export interface Initializer {
 }
 
 /**
+ * Offsets of a linear layer that an engine may carry in its packed weights instead of the graph adding them (DESIGN
+ * section 4: formats with a float minimum). Each array is read from disk at each call.
+ */
+export interface OffsetFold {
+  /** Name of the initializer with the codes. */
+  readonly weights: string
+  /** Name of the initializer that a folded graph does without. */
+  readonly replaces: string
+  readonly zero: number
+  readonly rows: number
+  readonly blocks: number
+  /** f32 (rows, blocks) */
+  readonly scales: () => Float32Array
+  /** f32 (blocks, rows) */
+  readonly offsets: () => Float32Array
+}
+
+/**
  * The plan of a span. Every graph of the plan takes the same initializers, so weights exist once.
  *
  * Graph for `sessions` = B sessions (B >= 1), `duplicate` = D:
@@ -70,8 +88,10 @@ export interface SpanPlan {
   readonly initializers: ReadonlyArray<Initializer>
   /** Re-encodings that were needed, each with its measured or bounded error, for people to read. */
   readonly notes: ReadonlyArray<string>
+  /** Offsets that need no nodes if the engine can fold them; then ask for graphs with `folded`. */
+  readonly folds: ReadonlyArray<OffsetFold>
   readonly graph: (
-    options: { readonly sessions: number; readonly duplicate: boolean },
+    options: { readonly sessions: number; readonly duplicate: boolean; readonly folded?: boolean },
     locate: (name: string) => ExternalData
   ) => Uint8Array
 }

@@ -9,7 +9,7 @@ import type { BlockRole, Dialect, ModelRole } from "./Family.ts"
 import { WeightMismatch } from "./ModelError.ts"
 
 /** Which parameter of a role. */
-export type Parameter = "weight" | "bias"
+type Parameter = "weight" | "bias"
 
 /** The tensors of a model by role. */
 export interface Weights {

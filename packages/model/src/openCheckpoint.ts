@@ -25,7 +25,7 @@ export interface Opened {
 }
 
 /** Greatest accepted `config.json`. */
-export const MAX_CONFIG_BYTES = 4 * 2 ** 20
+const MAX_CONFIG_BYTES = 4 * 2 ** 20
 /** Greatest tensor that a description may read. */
 const MAX_VALUES = 1 << 16
 

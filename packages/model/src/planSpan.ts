@@ -35,6 +35,8 @@ export const planSpan = (
     ...blocks.flatMap(blockInitializers)
   ]
   const layers = blocks.flatMap((block) => [...block.qkv, block.output, ...block.gateUp, block.down])
+  const folds = layers.flatMap(({ fold }) => fold ?? [])
+  const replaced = new Set(folds.map(({ replaces }) => replaces))
   const { hiddenSize } = architecture
   return {
     from,
@@ -46,18 +48,19 @@ export const planSpan = (
     maxPositions,
     initializers,
     notes: notesOf(layers),
-    graph: ({ sessions, duplicate }, locate) => {
+    folds,
+    graph: ({ sessions, duplicate, folded = false }, locate) => {
       if (!(Number.isInteger(sessions) && sessions >= 1))
         throw new RangeError(`Cannot run ${sessions} sessions at once`)
       const g = graph({ name: `blocks ${from} to ${to}` })
-      declare(g, initializers, locate)
+      declare(g, folded ? initializers.filter(({ name }) => !replaced.has(name)) : initializers, locate)
       const x = g.input("x", "f32", [1, "tokens", hiddenSize])
       if (sessions > 1) g.input("split", "i64", [sessions])
       for (let s = 0; s < sessions; s++) {
         g.input(`last_${s}`, "i32", [1])
         g.input(`total_${s}`, "i32", [1])
       }
-      const context = { operators: makeOperators(g, 3), architecture, sessions, duplicate }
+      const context = { operators: makeOperators(g, 3, folded), architecture, sessions, duplicate }
       let residual: Residual = { stream: x, branch: undefined }
       for (const block of blocks) residual = applyBlock(context, block, residual)
       const y = g.node("Add", [residual.stream, residual.branch ?? ""], { name: "y" })

@@ -4,7 +4,7 @@
  */
 import { readdirSync, readFileSync } from "node:fs"
 
-export interface TokenizerCase {
+interface TokenizerCase {
   readonly text: string
   /** With BOS and EOS by the model's rule; absent in the sentencepiece fixture. */
   readonly ids?: ReadonlyArray<number>

@@ -9,7 +9,7 @@ import { Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 } from "./internal/legacy.ts"
 import { IQ4_NL, IQ4_XS, MXFP4 } from "./internal/tables.ts"
 
 /** Block types that have integer codes with scales. */
-export const CODERS = {
+const CODERS = {
   Q4_0,
   Q4_1,
   Q5_0,

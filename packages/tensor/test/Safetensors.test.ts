@@ -103,7 +103,8 @@ describe("openSafetensors", () => {
     ["metadata that is no text", `{"__metadata__":{"x":1}}`, 0, /"x" is not a string/]
   ]
 
-  it.each(bad)("names the fault of %s", (_, header, bytes, says, tensor) => {
+  const cases = bad.map(([what, header, bytes, says, tensor]) => ({ what, header, bytes, says, tensor }))
+  it.each(cases)("names the fault of $what", ({ header, bytes, says, tensor }) => {
     const error = failure(() => openSafetensors(raw(header, bytes)))
     expect(error.message).toMatch(says)
     expect(error).toMatchObject({ _tag: "FormatError", file, tensor })

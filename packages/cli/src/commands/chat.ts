@@ -49,10 +49,10 @@ export const run = ({ values }: Parsed<typeof chat.options>): Effect.Effect<void
           return prompt
         }
         return answer(talk, [...messages, { role: "user", content: line }]).pipe(
-          Effect.map((next) => {
+          Effect.flatMap((next) => {
             messages = next
-          }),
-          Effect.zipRight(prompt)
+            return prompt
+          })
         )
       })
     )

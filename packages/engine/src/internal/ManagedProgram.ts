@@ -9,7 +9,7 @@ import type { ManagedTensor } from "./ManagedTensor.ts"
 export type Kind = "input" | "output"
 
 /** What a layer does for one binding. */
-export interface Backend<T extends ManagedTensor> {
+interface Backend<T extends ManagedTensor> {
   /** Whether the tensor is of this engine. */
   readonly owns: (tensor: DeviceTensor) => tensor is T
   readonly attach: (kind: Kind, name: string, tensor: T) => void

@@ -57,10 +57,10 @@ export const capiEngine: Effect.Effect<Service, LoadError, Scope.Scope> = Effect
       tensors.add(tensor)
       return tensor
     },
-    pack: ({ folder, model }, location) =>
+    pack: ({ folder, model }, location, folds = []) =>
       Effect.uninterruptible(
         Effect.tryPromise({
-          try: () => pack(runtime, model, folder, location),
+          try: () => pack(runtime, model, folder, location, folds),
           catch: (cause) =>
             cause instanceof OrtFailure ? graphError(cause) : new PackError({ folder, detail: detailOf(cause), cause })
         })

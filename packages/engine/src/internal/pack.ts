@@ -11,8 +11,9 @@ import { randomBytes } from "node:crypto"
 import * as fs from "node:fs/promises"
 import * as path from "node:path"
 import { type ExternalData, readExternalData } from "@swarm/onnx"
-import type { PackedEntry, PackedWeights } from "../Engine.ts"
+import type { Fold, PackedEntry, PackedWeights } from "../Engine.ts"
 import { createSession, withSessionOptions } from "./CapiProgram.ts"
+import { foldOffsets } from "./fold.ts"
 import { trimHeap } from "./heap.ts"
 import { threading } from "./loadOptions.ts"
 import type { Ort } from "./ort.ts"
@@ -89,7 +90,7 @@ const align = async (
   entries: Iterable<readonly [name: string, data: ExternalData]>,
   data: string,
   target: string
-): Promise<Omit<PackedWeights, "location">> => {
+): Promise<Omit<PackedWeights, "location" | "folded">> => {
   const from = await fs.open(data, "r")
   try {
     const to = await fs.open(target, "wx")
@@ -115,12 +116,27 @@ const align = async (
   }
 }
 
+const foldInto = async (target: string, entries: ReadonlyMap<string, PackedEntry>, folds: ReadonlyArray<Fold>) => {
+  const file = await fs.open(target, "r+")
+  try {
+    return await foldOffsets(file, entries, folds)
+  } finally {
+    await file.close()
+  }
+}
+
 /**
  * Packs the external initializers of `model`, found in `folder`, into the file `location` there. Needs twice the room of the
  * result meanwhile; leaves no other file, nor `location` itself if it fails. Memory rises by the packed weights until it
  * is done.
  */
-export const pack = async (ort: Ort, model: Uint8Array, folder: string, location: string): Promise<PackedWeights> => {
+export const pack = async (
+  ort: Ort,
+  model: Uint8Array,
+  folder: string,
+  location: string,
+  folds: ReadonlyArray<Fold>
+): Promise<PackedWeights> => {
   const wanted = readExternalData(model)
   const temporary = path.join(folder, `.pack-${process.pid}-${randomBytes(4).toString("hex")}`)
   await fs.mkdir(temporary)
@@ -134,8 +150,9 @@ export const pack = async (ort: Ort, model: Uint8Array, folder: string, location
     })
     const target = path.join(temporary, "aligned")
     const aligned = await align(kept, path.join(temporary, DATA), target)
+    const folded = await foldInto(target, aligned.entries, folds)
     await fs.rename(target, path.join(folder, location))
-    return { location, ...aligned }
+    return { location, ...aligned, folded }
   } finally {
     await fs.rm(temporary, { recursive: true, force: true })
   }

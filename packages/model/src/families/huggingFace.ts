@@ -93,7 +93,7 @@ const activation = (fields: Fields): "silu" => {
 }
 
 /** `rope_parameters`, or `rope_theta` with `rope_scaling`. */
-export const huggingFaceRotary = (fields: Fields, headDim: number, contextLength: number): Rotary => {
+const huggingFaceRotary = (fields: Fields, headDim: number, contextLength: number): Rotary => {
   const rope = fields.record("rope_parameters") ?? fields.record("rope_scaling")
   if (rope?.record("full_attention") !== undefined) {
     throw new Unsupported({ feature: "A rotary embedding per kind of block", detail: "this family has one for all" })

@@ -2,21 +2,21 @@
  * Linear layers with weights in blocks of codes, for `MatMulNBits`.
  *
  * The kernel computes x · (scales * (codes - zero)). What the float minimum of a format adds to a weight is the same for
- * a whole block, so it contributes blocksum(x) · offsets, exactly; likewise a constant c taken out of a block of x
- * contributes c · (the block's sum of kernel weights).
+ * a whole block, so it contributes blocksum(x) · offsets, exactly; or the engine folds it into the weights, where it
+ * meets the sum of the rounded x.
  * @module
  */
 import type { Value } from "@swarm/onnx"
-import { type BlockLayout, type BlockLinear, linearBytes } from "@swarm/quant"
+import { type BlockLayout, linearBytes } from "@swarm/quant"
 import type { TensorArray } from "@swarm/tensor"
 import type { Slice } from "../Checkpoint.ts"
 import type { Form, Kernel, Linear, Rounding } from "../Linear.ts"
-import type { Activations, Initializer } from "../Plan.ts"
+import type { Activations, Initializer, OffsetFold } from "../Plan.ts"
 import { readBlocks } from "./encodeSlice.ts"
 import { CONTRIB, type Operators } from "./operators.ts"
 import { takeOnce } from "./takeOnce.ts"
 
-/** Arrays that are made together. `correction`: f32 (blocks, N), or (blocks, 2, N) if centred. */
+/** Arrays that are made together. `correction`: f32 (blocks, N). */
 type Arrays = Readonly<Record<"codes" | "scales" | "zeros" | "correction", TensorArray | undefined>>
 
 export const makeBlockKernel = (
@@ -31,13 +31,11 @@ export const makeBlockKernel = (
   const { bits, blockSize, hasZeroPoints, hasOffsets } = form.layout
   const blocks = Math.ceil(inFeatures / blockSize)
   const rounded = activations === "int8" && inFeatures % blockSize === 0
-  const centred = rounded && rounding === "centred" && hasOffsets && bits === 4 && !hasZeroPoints
   const doubled = rounded && rounding === "double"
   const bytes = linearBytes(form.layout, outFeatures, inFeatures)
   const take = takeOnce((): Arrays => {
     const linear = readBlocks(weights, form)
-    const correction = centred ? centredCorrection(linear) : linear.offsets
-    return { codes: linear.packed, scales: linear.scales, zeros: linear.zeroPoints, correction }
+    return { codes: linear.packed, scales: linear.scales, zeros: linear.zeroPoints, correction: linear.offsets }
   })
   const array = (part: keyof Arrays, type: "u8" | "f32", shape: ReadonlyArray<number>, size: number): Initializer => ({
     name: `${name}.${part}`,
@@ -49,8 +47,19 @@ export const makeBlockKernel = (
   const codes = array("codes", "u8", [outFeatures, blocks, (blockSize * bits) / 8], bytes.packed)
   const scales = array("scales", "f32", [outFeatures, blocks], bytes.scales)
   const zeros = array("zeros", "u8", [outFeatures, Math.ceil((blocks * bits) / 8)], bytes.zeroPoints)
-  const terms = centred ? 2 : 1
-  const correction = array("correction", "f32", [terms * blocks, outFeatures], terms * bytes.offsets)
+  const correction = array("correction", "f32", [blocks, outFeatures], bytes.offsets)
+  const fold: OffsetFold | undefined =
+    activations === "int8" && hasOffsets && !hasZeroPoints
+      ? {
+          weights: codes.name,
+          replaces: correction.name,
+          zero: 2 ** (bits - 1),
+          rows: outFeatures,
+          blocks,
+          scales: () => readBlocks(weights, form).scales,
+          offsets: () => readBlocks(weights, form).offsets ?? new Float32Array(blocks * outFeatures)
+        }
+      : undefined
 
   const kernel = ({ graph }: Operators, x: Value, addend: Initializer | undefined): Value => {
     const inputs = [x, codes.name, scales.name, hasZeroPoints ? zeros.name : "", "", addend?.name ?? ""]
@@ -72,15 +81,16 @@ export const makeBlockKernel = (
   return {
     initializers: [codes, scales, ...(hasZeroPoints ? [zeros] : []), ...(hasOffsets ? [correction] : [])],
     leastRows: doubled ? 1 : 2,
+    fold,
     apply: (operators, x) => {
-      if (centred) {
-        const { shifted, sums } = operators.centreBlocks(x, inFeatures, blockSize)
-        return corrected(operators, kernel(operators, shifted, bias), sums)
-      }
       const product = doubled
-        ? doubleRounded(operators, x, inFeatures, blockSize, bias, (rows) => kernel(operators, rows, undefined))
+        ? doubleRounded(operators, x, inFeatures, outFeatures, blockSize, bias, (rows) =>
+            kernel(operators, rows, undefined)
+          )
         : kernel(operators, x, bias)
-      return hasOffsets ? corrected(operators, product, operators.blockSums(x, inFeatures, blockSize)) : product
+      return hasOffsets && !(operators.folded && fold !== undefined)
+        ? corrected(operators, product, operators.blockSums(x, inFeatures, blockSize))
+        : product
     }
   }
 }
@@ -89,35 +99,11 @@ const doubleRounded = (
   operators: Operators,
   x: Value,
   inFeatures: number,
+  outFeatures: number,
   blockSize: number,
   bias: Initializer | undefined,
   kernel: (rows: Value) => Value
 ): Value => {
-  const [whole = "", rest = ""] = operators.halveRows(kernel(operators.splitRounding(x, inFeatures, blockSize)))
-  const sum = operators.graph.node("Add", [whole, rest])
+  const sum = operators.addHalves(kernel(operators.splitRounding(x, inFeatures, blockSize)), outFeatures)
   return bias === undefined ? sum : operators.graph.node("Add", [sum, bias.name])
-}
-
-/** Row 2b: what a unit of the sum of block b of x adds; row 2b + 1: what a unit of its centre adds. 4-bit codes. */
-const centredCorrection = ({
-  packed,
-  scales,
-  offsets,
-  inFeatures,
-  outFeatures,
-  blockSize
-}: BlockLinear): Float32Array => {
-  const blocks = inFeatures / blockSize
-  const out = new Float32Array(2 * blocks * outFeatures)
-  const blockBytes = blockSize / 2
-  for (let n = 0; n < outFeatures; n++) {
-    for (let b = 0; b < blocks; b++) {
-      const first = (n * blocks + b) * blockBytes
-      let sum = -8 * blockSize
-      for (let i = first; i < first + blockBytes; i++) sum += (packed[i]! & 15) + (packed[i]! >> 4)
-      out[2 * b * outFeatures + n] = offsets?.[b * outFeatures + n] ?? 0
-      out[(2 * b + 1) * outFeatures + n] = scales[n * blocks + b]! * sum
-    }
-  }
-  return out
 }

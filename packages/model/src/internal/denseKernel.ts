@@ -38,6 +38,7 @@ export const makeDenseKernel = (
   return {
     initializers: [weight],
     leastRows: 2,
+    fold: undefined,
     apply: ({ graph }, x) => {
       const product = graph.node("FusedMatMul", [x, weight.name], { domain: CONTRIB, attributes: { transB: { i: 1 } } })
       return bias === undefined ? product : graph.node("Add", [product, bias.name])

@@ -14,6 +14,8 @@ export interface Operators {
   readonly ints: (values: ReadonlyArray<number>) => Value
   /** An f32 scalar. */
   readonly scalar: (value: number) => Value
+  /** Whether the weights carry their offsets (see `OffsetFold`). */
+  readonly folded: boolean
   readonly reshape: (x: Value, shape: ReadonlyArray<number>) => Value
   /** Cuts the last axis into pieces of `sizes`. */
   readonly splitLast: (x: Value, sizes: ReadonlyArray<number>) => ReadonlyArray<Value>
@@ -22,25 +24,18 @@ export interface Operators {
   /** x (..., columns) -> sums of each `blockSize` values, (..., columns / blockSize). */
   readonly blockSums: (x: Value, columns: number, blockSize: number) => Value
   /**
-   * Takes the middle between the least and the greatest value out of each block of x (..., columns). `sums`
-   * (..., 2 * columns / blockSize): per block the sum of x, and that middle.
-   */
-  readonly centreBlocks: (
-    x: Value,
-    columns: number,
-    blockSize: number
-  ) => { readonly shifted: Value; readonly sums: Value }
-  /**
    * x (rows, columns) -> (2 * rows, columns): x rounded to int8 per block as the matmul kernel rounds it, so that it
    * loses nothing there, and below it the rest.
    */
   readonly splitRounding: (x: Value, columns: number, blockSize: number) => Value
-  /** x (2 * rows, columns) -> its upper and its lower half. */
-  readonly halveRows: (x: Value) => ReadonlyArray<Value>
+  /** x (2 * rows, columns) -> the sum of its upper and its lower half, of the rank of activations. */
+  readonly addHalves: (x: Value, columns: number) => Value
 }
 
-/** `rank` is that of the activations: 2 (rows, hidden) or 3 (1, rows, hidden). */
-export const makeOperators = (graph: GraphBuilder, rank: 2 | 3): Operators => {
+/**
+ * `rank` is that of the activations: 2 (rows, hidden) or 3 (1, rows, hidden). `folded`: weights carry their offsets.
+ */
+export const makeOperators = (graph: GraphBuilder, rank: 2 | 3, folded = false): Operators => {
   const known = new Map<string, Value>()
   const once = (key: string, make: () => Value): Value => {
     const found = known.get(key)
@@ -71,6 +66,7 @@ export const makeOperators = (graph: GraphBuilder, rank: 2 | 3): Operators => {
   }
   return {
     graph,
+    folded,
     ints,
     scalar,
     reshape,
@@ -82,19 +78,6 @@ export const makeOperators = (graph: GraphBuilder, rank: 2 | 3): Operators => {
       }),
     blockSums: (x, columns, blockSize) =>
       once(`sums/${x}/${blockSize}`, () => reduce("ReduceSum", inBlocks(x, columns, blockSize), false)),
-    centreBlocks: (x, columns, blockSize) => {
-      const blocks = inBlocks(x, columns, blockSize)
-      const centre = once(`centre/${blocks}`, () =>
-        graph.node("Mean", [reduce("ReduceMax", blocks, true), reduce("ReduceMin", blocks, true)])
-      )
-      const shifted = once(`shifted/${blocks}`, () => reshape(graph.node("Sub", [blocks, centre]), [...rows, columns]))
-      const sums = once(`sums and centres/${blocks}`, () => {
-        const both = [reduce("ReduceSum", blocks, true), centre]
-        const pairs = graph.node("Concat", both, { attributes: { axis: { i: -1 } } })
-        return reshape(pairs, [...rows, (2 * columns) / blockSize])
-      })
-      return { shifted, sums }
-    },
     splitRounding: (x, columns, blockSize) => {
       const blocks = inBlocks(x, columns, blockSize)
       const greatest = reduce("ReduceMax", graph.node("Abs", [blocks]), true)
@@ -104,6 +87,10 @@ export const makeOperators = (graph: GraphBuilder, rank: 2 | 3): Operators => {
       const both = [whole, graph.node("Sub", [blocks, whole])]
       return reshape(graph.node("Concat", both, { attributes: { axis: { i: 0 } } }), [-1, columns])
     },
-    halveRows: (x) => graph.nodes("Split", [x], outputs(2), { attributes: { axis: { i: 0 }, num_outputs: { i: 2 } } })
+    addHalves: (x, columns) => {
+      const halves = graph.nodes("Split", [x], outputs(2), { attributes: { axis: { i: 0 }, num_outputs: { i: 2 } } })
+      const sum = graph.node("Add", halves)
+      return rank === 2 ? sum : reshape(sum, [...rows, columns])
+    }
   }
 }

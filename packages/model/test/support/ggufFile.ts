@@ -16,7 +16,7 @@ const u64 = (value: Count) => {
   out.writeBigUInt64LE(BigInt(value))
   return out
 }
-export const string = (text: string, length: Count = Buffer.byteLength(text)) =>
+const string = (text: string, length: Count = Buffer.byteLength(text)) =>
   Buffer.concat([u64(length), Buffer.from(text)])
 
 /** The bytes of a typed value. */

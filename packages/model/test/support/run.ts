@@ -52,7 +52,7 @@ const load = async (stored: Stored, model: Uint8Array): Promise<ort.InferenceSes
 /** One session's caches by block, k then v. */
 export type Kv = ReadonlyArray<readonly [ort.Tensor, ort.Tensor]>
 
-export interface Step {
+interface Step {
   readonly kv: Kv
   readonly position: number
   readonly tokens: number

@@ -9,13 +9,13 @@ import { fill } from "./file.ts"
 import { isObject, type JsonObject, parseObject } from "./json.ts"
 
 /** Greatest accepted header: the limit of the reference implementation. */
-export const MAX_HEADER_BYTES = 100_000_000
+const MAX_HEADER_BYTES = 100_000_000
 
 /** Greatest accepted number of tensors. The largest checkpoints have some 10^5. */
-export const MAX_TENSORS = 1_000_000
+const MAX_TENSORS = 1_000_000
 
 /** Greatest accepted number of dimensions. */
-export const MAX_RANK = 16
+const MAX_RANK = 16
 
 /** Bytes before the header: its length, u64. */
 export const PREFIX_BYTES = 8

@@ -14,7 +14,7 @@ export const isObject = (value: unknown): value is JsonObject =>
  * The first key that occurs twice in one object of valid JSON `text`. `JSON.parse` keeps the last and says nothing, so two
  * readers can see two files.
  */
-export const findDuplicateKey = (text: string): string | undefined => {
+const findDuplicateKey = (text: string): string | undefined => {
   const open: Array<Set<string> | undefined> = []
   const token = /"(?:[^"\\]|\\.)*"(\s*:)?|[{}[\]]/gs
   for (const match of text.matchAll(token)) {
