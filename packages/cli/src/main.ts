@@ -28,9 +28,19 @@ const main = (argv: ReadonlyArray<string>): Effect.Effect<void, unknown> =>
     const command = commands.find(({ spec }) => spec.name === name)
     if (command === undefined)
       return yield* Effect.fail(new UsageError(`there is no command "${name}": see swarm --help`))
-    const parsed = yield* Effect.try({ try: () => parse(command.spec, rest), catch: (cause) => cause })
+    const parsed = yield* parsing(() => parse(command.spec, rest))
     if (parsed.help) return yield* print(helpOf(command.spec))
     yield* Effect.flatten(Effect.promise(() => command.run(parsed)))
+  })
+
+/** What `parse` throws is a `UsageError`; anything else is a defect. */
+const parsing = <A>(run: () => A): Effect.Effect<A, UsageError> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(run())
+    } catch (cause) {
+      return cause instanceof UsageError ? Effect.fail(cause) : Effect.die(cause)
+    }
   })
 
 const print = (text: string) => Effect.sync(() => process.stdout.write(`${text}\n`))

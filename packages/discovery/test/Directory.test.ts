@@ -14,6 +14,13 @@ const make = (options: DirectoryOptions = {}) => {
 
 const peers = (directory: Directory, model = ""): ReadonlyArray<string> => directory.find(model).map(({ peer }) => peer)
 
+/** What a promise is rejected with. */
+const rejection = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => undefined,
+    (failure: unknown) => failure
+  )
+
 describe("Directory", () => {
   it("forgets a peer when its time to live is over, and says what is left of it", () => {
     const { clock, directory, announce } = make()
@@ -145,12 +152,7 @@ describe("Directory", () => {
         found.body.announcements.map(({ peer }) => peer),
         [client.self]
       )
-      const failure = yield* Effect.flip(
-        Effect.tryPromise({
-          try: () => connection.request("announce", announcement("other")),
-          catch: (failure) => failure
-        })
-      )
+      const failure = yield* Effect.promise(() => rejection(connection.request("announce", announcement("other"))))
       assert.nestedInclude(failure, { _tag: "Fault", "fault.code": "protocol", "fault.kind": "never" })
       assert.isFalse(connection.isClosed())
     })
@@ -162,17 +164,14 @@ describe("Directory", () => {
       const client = yield* makeClient(fresh("client"))
       const other = yield* makeClient(fresh("other"))
       const connection = yield* client.connect(server.address)
-      const find = Effect.tryPromise({
-        try: () => connection.request("find", { model: "" }),
-        catch: (failure) => failure
-      })
-      for (let i = 0; i < 3; i++) yield* find
-      const failure = yield* Effect.flip(find)
+      const find = () => connection.request("find", { model: "" })
+      for (let i = 0; i < 3; i++) yield* Effect.promise(find)
+      const failure = yield* Effect.promise(() => rejection(find()))
       assert.nestedInclude(failure, { "fault.kind": "later", "fault.code": "overloaded", "fault.retryAfter": 1 })
       const another = yield* other.connect(server.address)
       yield* Effect.promise(() => another.request("find", { model: "" }))
       yield* TestClock.adjust("1 second")
-      yield* find
+      yield* Effect.promise(find)
       assert.deepInclude(server.directory.counts, { found: 5, refusedRate: 1 })
     })
   )

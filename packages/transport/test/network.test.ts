@@ -12,7 +12,7 @@ import {
   type RequestFailure,
   Transport
 } from "@swarm/transport"
-import { Effect, Exit, Fiber, Scope } from "effect"
+import { Effect, Exit, Fiber, Layer, Scope } from "effect"
 
 const failure = (promise: Promise<unknown>): Effect.Effect<RequestFailure> =>
   Effect.promise(() =>
@@ -345,6 +345,6 @@ describe("layerNetwork", () => {
   it.live("provides the network", () =>
     Effect.gen(function* () {
       assert.strictEqual((yield* Network).self, "me")
-    }).pipe(Effect.provide(layerNetwork({ peer: "me", software: "test" })), Effect.provide(layerMemory))
+    }).pipe(Effect.provide(Layer.provide(layerNetwork({ peer: "me", software: "test" }), layerMemory)))
   )
 })

@@ -15,6 +15,8 @@ import { makeOutput } from "../output.ts"
 import { modelOf, openRunnable, type Runnable } from "../sessions.ts"
 import type { bench } from "../specs.ts"
 
+const WARM_TOKENS = 32
+
 type Values = Parsed<typeof bench.options>["values"]
 type Open = (maxTokens: number) => Effect.Effect<Pipeline, ClientError, Scope.Scope>
 
@@ -38,6 +40,9 @@ export const run = ({ values }: Parsed<typeof bench.options>): Effect.Effect<voi
       },
       `${runnable.model.name}, ${runtime}, ${instructionSet}, ${values.threads ?? 1} thread, ${values.swarm === undefined ? "one process" : `${swarm} servers`}, ${rows}`
     )
+    // the first runs load code and weights
+    yield* rate(streams, WARM_TOKENS, (stream) => feedPrompt(runnable.pipeline, runnable.head, WARM_TOKENS, stream))
+    yield* rate(streams, WARM_TOKENS, (stream) => generate(runnable.pipeline, runnable.head, WARM_TOKENS, stream))
     for (let repetition = 0; repetition < repetitions; repetition++) {
       const pp = yield* rate(streams, prompt, (stream) => feedPrompt(runnable.pipeline, runnable.head, prompt, stream))
       output.event(
