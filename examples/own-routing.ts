@@ -1,41 +1,55 @@
-/** A router of one's own: it takes the servers of one region while they last, and asks the standard one otherwise. */
+/** A router of one's own around the standard one: servers of one region while they form a chain, any server otherwise. */
+import type { Announcement } from "@swarm/protocol"
 import * as Routing from "@swarm/routing"
 import { Effect, Layer } from "effect"
 
-/** Wraps a router: peers that `isPreferred` refuses are tried only if no chain exists without them. */
-const preferring = (
-  isPreferred: (peer: string) => boolean,
-  inner: Routing.Service,
-  peers: ReadonlyArray<string>
-): Routing.Service => ({
+const server = (peer: string, decodeRate: number): Announcement => ({
+  peer,
+  addresses: [`ws://${peer}.example:7000`],
+  model: "some-model",
+  modelName: "Some model",
+  modelBlocks: 8,
+  blocks: { from: 0, to: 8 },
+  state: "online",
+  decodeRate,
+  prefillRate: 10 * decodeRate,
+  digest: "",
+  freeTokens: 4096,
+  maxTokens: 4096,
+  sessions: 0,
+  queue: 0,
+  version: "0.1.0",
+  timeToLive: 30
+})
+const servers = [server("us-1", 900), server("eu-1", 400), server("eu-2", 300)]
+
+/** Peers that `isPreferred` refuses are asked only if no chain exists without them. */
+const preferring = (isPreferred: (peer: string) => boolean, inner: Routing.Service): Routing.Service => ({
   report: inner.report,
   route: (request) => {
-    const strangers = peers.filter((peer) => !isPreferred(peer))
+    const strangers = servers.map(({ peer }) => peer).filter((peer) => !isPreferred(peer))
     const exclude = [...(request.exclude ?? []), ...strangers]
     return Effect.orElse(inner.route({ ...request, exclude }), () => inner.route(request))
   }
 })
-
-const standard: Routing.Service = {
-  report: () => Effect.void,
-  route: ({ exclude = [], blocks, model }) => {
-    const peer = ["us-1", "eu-1"].find((candidate) => !exclude.includes(candidate))
-    return peer === undefined
-      ? Effect.fail(new Routing.NoRoute({ model, missing: [blocks], banned: [] }))
-      : Effect.succeed([{ peer, address: `ws://${peer}.example:7000`, blocks, digest: "" }])
-  }
-}
-const layer = Layer.succeed(
+const layer = Layer.effect(
   Routing.Router,
-  preferring((peer) => peer.startsWith("eu-"), standard, ["us-1", "eu-1"])
+  Effect.map(Routing.make({ known: Effect.succeed(() => servers) }), (standard) =>
+    preferring((peer) => peer.startsWith("eu-"), standard)
+  )
 )
 
 const program = Effect.gen(function* () {
   const router = yield* Routing.Router
-  const request = { model: "m", blocks: { from: 0, to: 8 }, tokens: 10 }
-  console.log((yield* router.route(request))[0]?.peer)
-  console.log((yield* router.route({ ...request, exclude: ["eu-1"] }))[0]?.peer)
+  const request = { model: "some-model", blocks: { from: 0, to: 8 }, tokens: 10 }
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const [hop] = yield* router.route(request)
+    console.log(hop?.peer)
+    // bans are the standard router's business: the wrapper passes reports on
+    if (hop !== undefined) yield* router.report(hop.peer, { _tag: "Failed", detail: "the channel closed" })
+  }
 })
 await Effect.runPromise(program.pipe(Effect.provide(layer)))
 // prints: eu-1
+// eu-2
 // us-1

@@ -9,7 +9,7 @@ export class UsageError extends Error {
   readonly _tag = "UsageError"
 }
 
-type Kind = "text" | "number" | "flag" | "texts"
+type Kind = "text" | "number" | "bytes" | "flag" | "texts"
 
 /** One option. */
 export interface Option<K extends Kind = Kind> {
@@ -32,7 +32,7 @@ type ValueOf<O> =
     ? boolean
     : O extends Option<"texts">
       ? ReadonlyArray<string>
-      : O extends Option<"number">
+      : O extends Option<"number" | "bytes">
         ? number | undefined
         : string | undefined
 
@@ -81,6 +81,14 @@ export const number = (help: string, more: Omit<Option<"number">, "kind" | "help
 export const count = (help: string, more: Omit<Option<"number">, "kind" | "help"> = {}): Option<"number"> =>
   number(help, { whole: true, least: 1, ...more })
 
+/** A number of bytes such as "512MB", "2GiB" or "4096". */
+export const bytes = (help: string, more: Omit<Option<"bytes">, "kind" | "help"> = {}): Option<"bytes"> => ({
+  kind: "bytes",
+  help,
+  value: "SIZE",
+  ...more
+})
+
 /** Reads `argv` (without the command's name). Throws `UsageError`. */
 export const parse = <O extends Record<string, Option>>(spec: Spec<O>, argv: ReadonlyArray<string>): Parsed<O> => {
   const options: Record<string, { type: "string" | "boolean"; multiple?: boolean; short?: string }> = {
@@ -112,8 +120,14 @@ const attempt = <A>(run: () => A): A => {
   try {
     return run()
   } catch (cause) {
-    const [sentence = ""] = (cause instanceof Error ? cause.message : String(cause)).split(/\. (?=[A-Z])/)
-    throw new UsageError(sentence.replace(/^./, (first) => first.toLowerCase()))
+    // Node adds advice in further sentences and lines
+    const [sentence = ""] = (cause instanceof Error ? cause.message : String(cause)).split(/\.\s+(?=[A-Z])/)
+    const ambiguous = /^Option '(?:-\w, )?--([\w-]+)' argument is ambiguous/.exec(sentence)?.[1]
+    throw new UsageError(
+      ambiguous === undefined
+        ? sentence.replace(/^./, (first) => first.toLowerCase())
+        : `--${ambiguous} needs a value; one that begins with a dash is written --${ambiguous}=-VALUE`
+    )
   }
 }
 
@@ -129,6 +143,7 @@ const value = (
   if (option.choices !== undefined && !option.choices.includes(said))
     throw new UsageError(`--${name} must be one of ${option.choices.join(", ")}: got "${said}"`)
   if (option.kind === "text") return said
+  if (option.kind === "bytes") return bytesOf(name, said)
   const parsed = said.trim() === "" ? Number.NaN : Number(said)
   const { least = Number.NEGATIVE_INFINITY, greatest = Number.POSITIVE_INFINITY, whole = false } = option
   if (!Number.isFinite(parsed) || parsed < least || parsed > greatest || (whole && !Number.isInteger(parsed))) {
@@ -176,8 +191,7 @@ export const helpOf = (spec: Spec): string => {
   ].join("\n")
 }
 
-/** A number of bytes such as "512MB", "2GiB" or "4096". Throws `UsageError`. */
-export const bytesOf = (name: string, said: string): number => {
+const bytesOf = (name: string, said: string): number => {
   const match = /^(\d+(?:\.\d+)?)\s*([kmgt]?)(i?)b?$/i.exec(said.trim())
   if (match === null) throw new UsageError(`--${name} must be a size such as 512MB or 2GiB: got "${said}"`)
   const power = " kmgt".indexOf((match[2] ?? "").toLowerCase() || " ")

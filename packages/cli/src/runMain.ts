@@ -34,6 +34,13 @@ export const runMain = makeRunMain(({ fiber, teardown }) => {
       fiber.unsafeInterruptAsFork(fiber.id())
     }
   }
+  // who reads the output has gone, as `head` does: nothing is left to say
+  const onOutputError = (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error
+    fiber.unsafeInterruptAsFork(fiber.id())
+  }
+  process.stdout.on("error", onOutputError)
+  process.stderr.on("error", onOutputError)
   // fibers that only wait do not keep the process alive
   const alive = setInterval(() => undefined, 2 ** 31 - 1)
   for (const signal of SIGNALS) process.on(signal, onSignal)

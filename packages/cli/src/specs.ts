@@ -3,7 +3,7 @@
  * @module
  */
 import type * as Effect from "effect/Effect"
-import { count, flag, number, type Option, type Parsed, type Spec, text, texts } from "./args.ts"
+import { bytes, count, flag, number, type Option, type Parsed, type Spec, text, texts } from "./args.ts"
 
 const json = { json: flag("one JSON object per line on stdout; everything else on stderr") }
 const model = {
@@ -18,7 +18,7 @@ const numerics = {
   }),
   group: text("group size of q4 and q8 (default 32)", { choices: ["32", "64", "128"] }),
   activations: text('"int8": fast (default); "f32": exact', { choices: ["int8", "f32"] }),
-  threads: count("threads of a run (default 1)"),
+  threads: count("threads of a run (default 1)", { greatest: 1024 }),
   "one-row": flag(
     "run single tokens as one row: faster alone, but results then depend on how text is cut and who shares a run"
   )
@@ -54,9 +54,7 @@ export const serve = {
     join: where.join,
     ...numerics,
     "max-tokens": count("greatest length of a session (default: the model's context, at most 4096)"),
-    "kv-memory": text("memory for the KV caches of all sessions, such as 2GiB (default: 16 of the longest sessions)", {
-      value: "SIZE"
-    }),
+    "kv-memory": bytes("memory for the KV caches of all sessions, such as 2GiB (default: 16 of the longest sessions)"),
     "idle-seconds": number("close a session that is not used for so long (default 600)", { least: 1 }),
     "drain-seconds": number("at SIGTERM, wait so long for sessions to move (default 10)", { least: 0 }),
     parent: flag("end when standard input closes", { hidden: true }),
@@ -137,12 +135,12 @@ export const inspect = {
   name: "inspect",
   summary: "Shows what a model is made of and what fits on this machine",
   positional: "REF",
-  options: { memory: text("memory to plan for (default: what is free here)", { value: "SIZE" }), ...json }
+  options: { memory: bytes("memory to plan for, such as 512MB or 2GiB (default: what is free here)"), ...json }
 } satisfies Spec
 
 export const pull = {
   name: "pull",
-  summary: "Downloads the needed files of a Hub repository into the standard cache",
+  summary: "Downloads the files of a model into the standard Hub cache",
   positional: "REF",
   options: { file: text("of several GGUF files, the one to download", { value: "NAME" }), ...json }
 } satisfies Spec

@@ -20,7 +20,7 @@ export interface Batch {
   /**
    * Runs `steps` (exactly `sessions` of them) over `buffers`, whose input holds the rows in the order that `place` gave.
    */
-  readonly run: (steps: ReadonlyArray<BatchStep>, buffers: RowBuffers) => Promise<void>
+  readonly run: (steps: ReadonlyArray<BatchStep>, buffers: RowBuffers, blocking: boolean) => Promise<void>
   /**
    * The order in which to hand steps to `run`: a session stays where it was bound last, since binding a session anew
    * costs four calls a block. `order[i]` is the index of the step at place i, or -1: a place for padding.
@@ -76,7 +76,7 @@ export const makeBatch = (
       for (const index of homeless) order[order.indexOf(-1)] = index
       return order
     },
-    run: (steps, buffers) => {
+    run: (steps, buffers, blocking) => {
       steps.forEach((step, place) => {
         bind(place, step.kv)
         const rows = step.tokens + (duplicate ? 1 : 0)
@@ -86,7 +86,7 @@ export const makeBatch = (
       })
       binding.input("x", buffers.input)
       binding.output("y", buffers.output)
-      return binding.run()
+      return binding.run({ blocking })
     },
     forget: (kv, instead) => {
       for (let place = 0; place < sessions; place++) if (bound[place] === kv.blocks) bind(place, instead)

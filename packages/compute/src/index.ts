@@ -5,6 +5,6 @@
 export * from "./ComputeError.ts"
 export * from "./loadHead.ts"
 export * from "./loadSpan.ts"
-export * from "./probe.ts"
+export { type ProbeResult, probe, probeRows } from "./probe.ts"
 export * from "./Span.ts"
 export { cacheFolder } from "./weights.ts"

@@ -7,7 +7,10 @@ import type { Model, PlanOptions } from "@swarm/model"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { floats, rowBuffers } from "./buffers.ts"
-import type { WeightCacheError } from "./ComputeError.ts"
+import { WeightCacheError } from "./ComputeError.ts"
+import { makePace } from "./pace.ts"
+import { fingerprint, probeRows } from "./probe.ts"
+import { type Piece, rowQueue } from "./rowQueue.ts"
 import type { Head } from "./Span.ts"
 import { prepareWeights } from "./weights.ts"
 
@@ -15,7 +18,7 @@ export interface HeadOptions extends PlanOptions {
   /** Results that do not depend on how rows are grouped: a lone row is run twice where the kernels ask for it. @default true */
   readonly reproducible?: boolean
   readonly threads?: number
-  /** Runs happen on the calling thread. @default false */
+  /** Runs happen on the calling thread, however long. @default false */
   readonly blocking?: boolean
   readonly weightFolder?: string
 }
@@ -23,11 +26,30 @@ export interface HeadOptions extends PlanOptions {
 /** Rows of one run: logits of a long text are computed in pieces. */
 const ROWS = 32
 
+/** Rows whose logits tell whether the weights are still those that were written. */
+const CHECKED_ROWS = 4
+
 /** Loads the head of `model`; freed with the scope. */
 export const loadHead = (
   model: Model,
   options: HeadOptions = {}
 ): Effect.Effect<Head, EngineError | WeightCacheError, Engine | Scope.Scope> =>
+  Effect.gen(function* () {
+    const opening = openHead(model, options)
+    const { head, weights, digest } = yield* opening
+    if (weights.confirm(digest)) return head
+    // the files have been damaged since they were made: make them anew
+    weights.discard()
+    const renewed = yield* opening
+    if (renewed.weights.confirm(renewed.digest)) return renewed.head
+    return yield* new WeightCacheError({
+      folder: renewed.weights.folder,
+      detail: "the head computes something else each time"
+    })
+  })
+
+/** Weights, graph, and a fingerprint of the logits of fixed rows. */
+const openHead = (model: Model, options: HeadOptions) =>
   Effect.gen(function* () {
     const engine = yield* Engine
     const plan = model.head(options)
@@ -42,7 +64,7 @@ export const loadHead = (
     )
     const program = yield* engine.load(
       { model: plan.graph(weights.locate), folder: weights.folder },
-      { threads: options.threads ?? 1, blocking: options.blocking ?? false }
+      { threads: options.threads ?? 1 }
     )
     const binding = yield* Effect.acquireRelease(
       Effect.sync(() => program.bind()),
@@ -54,22 +76,32 @@ export const loadHead = (
       ),
       (kept) => Effect.sync(kept.close)
     )
+    const pace = makePace(options.blocking ?? false)
     const embedding = model.embedding()
     const leastRows = (options.reproducible ?? true) ? plan.leastRows : 1
-    let tail: Promise<unknown> = Promise.resolve()
-    yield* Effect.addFinalizer(() => Effect.promise(() => tail))
-
-    const piece = async (x: Float32Array, first: number, rows: number, out: Float32Array): Promise<void> => {
+    const run = async (pieces: ReadonlyArray<Piece>): Promise<void> => {
+      const rows = pieces.reduce((sum, piece) => sum + piece.rows, 0)
       const pair = buffers.get(Math.max(rows, leastRows))
       const input = floats(pair.input)
-      const values = x.subarray(first * plan.hiddenSize, (first + rows) * plan.hiddenSize)
-      input.set(values)
-      if (rows < leastRows) input.set(values, plan.hiddenSize)
+      let at = 0
+      for (const piece of pieces) {
+        input.set(piece.x, at * plan.hiddenSize)
+        at += piece.rows
+      }
+      if (rows < leastRows) input.set(input.subarray(0, plan.hiddenSize), plan.hiddenSize)
       binding.input("x", pair.input)
       binding.output("logits", pair.output)
-      await binding.run()
-      out.set(floats(pair.output).subarray(0, rows * plan.vocabSize), first * plan.vocabSize)
+      await pace.time(Math.max(rows, leastRows), (blocking) => binding.run({ blocking }))
+      const output = floats(pair.output)
+      at = 0
+      for (const piece of pieces) {
+        piece.out.set(output.subarray(at * plan.vocabSize, (at + piece.rows) * plan.vocabSize))
+        at += piece.rows
+      }
     }
+    const queue = rowQueue(ROWS, run)
+    yield* Effect.addFinalizer(() => Effect.promise(queue.idle))
+
     const logits = async (x: Float32Array): Promise<Float32Array> => {
       const rows = x.length / plan.hiddenSize
       if (!Number.isInteger(rows) || rows < 1) {
@@ -78,17 +110,26 @@ export const loadHead = (
         )
       }
       const out = new Float32Array(rows * plan.vocabSize)
-      for (let first = 0; first < rows; first += ROWS) await piece(x, first, Math.min(ROWS, rows - first), out)
+      const pieces: Array<Promise<void>> = []
+      for (let first = 0; first < rows; first += ROWS) {
+        const last = Math.min(first + ROWS, rows)
+        pieces.push(
+          queue.add({
+            rows: last - first,
+            x: x.subarray(first * plan.hiddenSize, last * plan.hiddenSize),
+            out: out.subarray(first * plan.vocabSize, last * plan.vocabSize)
+          })
+        )
+      }
+      await Promise.all(pieces)
       return out
     }
-    return {
+    const head: Head = {
       hiddenSize: plan.hiddenSize,
       vocabSize: plan.vocabSize,
       embed: (ids) => embedding.lookup(ids),
-      logits: (x) => {
-        const result = tail.then(() => logits(x))
-        tail = result.catch(() => undefined)
-        return result
-      }
+      logits
     }
+    const checked = yield* Effect.promise(() => head.logits(probeRows(CHECKED_ROWS, plan.hiddenSize)))
+    return { head, weights, digest: fingerprint(checked) }
   })

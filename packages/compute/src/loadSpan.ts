@@ -13,6 +13,7 @@ import * as Scope from "effect/Scope"
 import { type Batch, type BatchStep, copyRows, makeBatch } from "./batch.ts"
 import { floats, rowBuffers } from "./buffers.ts"
 import { ProbeFailed, type WeightCacheError } from "./ComputeError.ts"
+import { makePace, type Pace } from "./pace.ts"
 import { probe, probeRows } from "./probe.ts"
 import type { Span, SpanStep } from "./Span.ts"
 import { type KvTensors, kvBytesPerToken, openSlot } from "./slots.ts"
@@ -25,7 +26,10 @@ export interface SpanOptions extends PlanOptions {
   readonly maxSessions?: number
   /** Threads of a run. @default 1 */
   readonly threads?: number
-  /** Runs happen on the calling thread: for a process that does nothing else (see the engine's `LoadOptions`). @default false */
+  /**
+   * Runs happen on the calling thread, however long: for a process that does nothing else. By default only those do that
+   * take a few milliseconds. @default false
+   */
   readonly blocking?: boolean
   /** Where packed weights are kept. @default `cacheFolder()` */
   readonly weightFolder?: string
@@ -90,7 +94,8 @@ const openSpan = (
       single,
       (sessions) => Effect.runPromise(load(sessions)),
       reproducible,
-      options.maxSessions ?? 8
+      options.maxSessions ?? 8,
+      makePace(options.blocking ?? false)
     )
     yield* Effect.addFinalizer(() => Effect.promise(runner.close))
     const span = { ...runner.span, weightBytes: weights.bytes }
@@ -103,14 +108,14 @@ const loadBatch = (
   weights: Weights,
   sessions: number,
   reproducible: boolean,
-  { threads = 1, blocking = false }: SpanOptions
+  { threads = 1 }: SpanOptions
 ) =>
   Effect.gen(function* () {
     // the graph for one session is padded from outside: its second row may carry a token of its own
     const duplicate = reproducible && sessions > 1
     const program = yield* engine.load(
       { model: plan.graph({ sessions, duplicate, folded: weights.folded }, weights.locate), folder: weights.folder },
-      { threads, blocking }
+      { threads }
     )
     return yield* Effect.acquireRelease(
       Effect.sync(() => makeBatch(engine, program, plan, sessions, duplicate)),
@@ -144,7 +149,7 @@ const runOnce = (engine: EngineService, plan: SpanPlan, weights: Weights, x: Flo
       const pair = { input: engine.tensor("f32", shape), output: engine.tensor("f32", shape) }
       floats(pair.input).set(x)
       const kv = openSlot(engine, plan, FOLD_ROWS)
-      yield* Effect.promise(() => batch.run([{ kv, position: 0, tokens: FOLD_ROWS }], pair))
+      yield* Effect.promise(() => batch.run([{ kv, position: 0, tokens: FOLD_ROWS }], pair, false))
       const y = floats(pair.output).slice()
       kv.free()
       pair.input.free()
@@ -160,7 +165,8 @@ const makeRunner = (
   single: Batch,
   load: (sessions: number) => Promise<Batch>,
   reproducible: boolean,
-  maxSessions: number
+  maxSessions: number,
+  pace: Pace
 ) => {
   const { hiddenSize } = plan
   const shape = (rows: number) => [1, rows, hiddenSize]
@@ -194,7 +200,7 @@ const makeRunner = (
     const pair = buffers.get(rows)
     copyRows(x, row, floats(pair.input), 0, step.tokens, hiddenSize)
     if (rows > step.tokens) copyRows(x, row, floats(pair.input), 1, 1, hiddenSize)
-    await single.run([{ ...step, tokens: rows }], pair)
+    await pace.time(rows, (blocking) => single.run([{ ...step, tokens: rows }], pair, blocking))
     copyRows(floats(pair.output), 0, y, row, step.tokens, hiddenSize)
   }
 
@@ -219,7 +225,7 @@ const makeRunner = (
       copyRows(x, index < 0 ? 0 : (firstRows[index] as number), input, at, step.tokens, hiddenSize)
       at += step.tokens
     })
-    await batch.run(placed, pair)
+    await pace.time(rows, (blocking) => batch.run(placed, pair, blocking))
     const output = floats(pair.output)
     at = 0
     placed.forEach((step, place) => {

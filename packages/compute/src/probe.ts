@@ -22,12 +22,15 @@ export const probe = async (span: Span): Promise<ProbeResult> => {
   if (!whole.every(Number.isFinite)) return { _tag: "Broken", detail: "a probe gave values that are not finite" }
   if (whole.every((value) => value === 0)) return { _tag: "Broken", detail: "a probe gave nothing but zeros" }
   const cut = await inChunks(span, x, [5, 1, 3, 1, 2])
-  const digest = createHash("sha256")
-    .update(new Uint8Array(whole.buffer, whole.byteOffset, whole.byteLength))
+  return { _tag: "Sound", digest: fingerprint(whole), reproducible: equalBits(whole, cut) }
+}
+
+/** 16 hexadecimal digits that differ when a bit of the values does. */
+export const fingerprint = ({ buffer, byteOffset, byteLength }: Float32Array): string =>
+  createHash("sha256")
+    .update(new Uint8Array(buffer, byteOffset, byteLength))
     .digest("hex")
     .slice(0, 16)
-  return { _tag: "Sound", digest, reproducible: equalBits(whole, cut) }
-}
 
 const inChunks = async (span: Span, x: Float32Array, chunks: ReadonlyArray<number>): Promise<Float32Array> => {
   const kv = span.open(ROWS)

@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 import { WeightCacheError } from "./ComputeError.ts"
 
 /** Raise when the layout of the cache changes. */
-const LAYOUT = 3
+const LAYOUT = 4
 const PAGE = 4096
 const INDEX = "index.json"
 const PACKED = "packed.bin"
@@ -53,6 +53,8 @@ export interface WeightsRequest {
 
 interface Index {
   readonly location: string
+  /** Length of that file. */
+  readonly size: number
   readonly bytes: number
   readonly folded: boolean
   readonly entries: Record<
@@ -86,7 +88,7 @@ export const prepareWeights = (
       .digest("hex")
       .slice(0, 32)
     const folder = path.join(root, key)
-    const existing = readIndex(folder)
+    const existing = readIndex(folder, lengths)
     if (existing !== undefined) return fromIndex(folder, existing)
     const attempt = <A>(run: () => A) =>
       Effect.try({ try: run, catch: (cause) => new WeightCacheError({ folder: root, detail: String(cause), cause }) })
@@ -114,12 +116,7 @@ export const prepareWeights = (
       }
       return yield* attempt(() => {
         fs.writeFileSync(path.join(temporary, INDEX), JSON.stringify(index))
-        try {
-          fs.renameSync(temporary, folder)
-        } catch (cause) {
-          // another process was first: its folder is as good as ours
-          if (readIndex(folder) === undefined) throw cause
-        }
+        place(temporary, folder, () => readIndex(folder, lengths) !== undefined)
         return fromIndex(folder, index)
       })
     })
@@ -133,7 +130,7 @@ const packedIndex = (packed: PackedWeights, folds: ReadonlyArray<OffsetFold>): I
     entries[name] = { offset, length, extra: { ...prepacked } }
   const folded = folds.length > 0 && folds.every(({ weights }) => packed.folded.has(weights))
   const spared = folded ? folds.reduce((sum, { rows, blocks }) => sum + 4 * rows * blocks, 0) : 0
-  return { location: packed.location, bytes: packed.mappedBytes - spared, folded, entries }
+  return { location: packed.location, size: packed.bytes, bytes: packed.mappedBytes - spared, folded, entries }
 }
 
 const fromIndex = (folder: string, index: Index): Weights => ({
@@ -164,14 +161,35 @@ const locator =
     return { location: index.location, ...entry }
   }
 
-/** The index of a finished folder; undefined if it is absent or its file is not as long as it says. */
-const readIndex = (folder: string): Index | undefined => {
+/**
+ * The index of a finished folder; undefined if there is none, its file is not as long as it says, or it does not hold
+ * exactly the initializers of these `lengths`.
+ */
+const readIndex = (folder: string, lengths: ReadonlyMap<string, number>): Index | undefined => {
   try {
     const index = JSON.parse(fs.readFileSync(path.join(folder, INDEX), "utf8")) as Index
-    const size = fs.statSync(path.join(folder, index.location)).size
-    return Object.values(index.entries).every((entry) => entry.offset + entry.length <= size) ? index : undefined
+    const { size } = fs.statSync(path.join(folder, index.location))
+    const holds = ([name, length]: readonly [string, number]): boolean => {
+      const entry = index.entries[name]
+      return entry !== undefined && entry.length === length && entry.offset >= 0 && entry.offset + length <= size
+    }
+    return size === index.size && [...lengths].every(holds) ? index : undefined
   } catch {
     return undefined
+  }
+}
+
+/** Puts a finished folder in its place. If another process was first, its folder is as good; a damaged one makes way. */
+const place = (temporary: string, folder: string, isUsable: () => boolean): void => {
+  try {
+    fs.renameSync(temporary, folder)
+  } catch (cause) {
+    if (isUsable()) return
+    if (!fs.existsSync(folder)) throw cause
+    const damaged = `${temporary}-damaged`
+    fs.renameSync(folder, damaged)
+    fs.renameSync(temporary, folder)
+    fs.rmSync(damaged, { recursive: true, force: true })
   }
 }
 
@@ -203,7 +221,7 @@ const writeRaw = (initializers: ReadonlyArray<Initializer>, folder: string, root
       yield* Effect.yieldNow()
     }
     fs.closeSync(file)
-    return { location: RAW, bytes: at, folded: false, entries }
+    return { location: RAW, size: at, bytes: at, folded: false, entries }
   })
 
 /** Removes what processes that no longer live have left half-written. */

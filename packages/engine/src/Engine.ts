@@ -37,8 +37,11 @@ export interface Binding {
   /**
    * Runs the graph once; every input and output must be bound. The event loop stays free meanwhile. Rejects with
    * `RunError`, after which the binding is as good as before.
+   *
+   * `blocking`: on the calling thread instead, which saves the hand-over (some tenths of a millisecond) and keeps the
+   * processor's caches, but the event loop waits: for runs of a few milliseconds. A hint: a layer may not be able to.
    */
-  readonly run: () => Promise<void>
+  readonly run: (options?: { readonly blocking?: boolean }) => Promise<void>
   /** Releases the binding, after a run in flight. Idempotent. */
   readonly close: () => void
 }
@@ -63,11 +66,6 @@ export interface LoadOptions {
   readonly threads?: number
   /** Worker threads wait actively. Faster on an idle machine with threads > 1, ruinous on a busy one. @default false */
   readonly spinning?: boolean
-  /**
-   * Runs happen on the calling thread: some tenths of a millisecond less each, but the event loop waits. For a process
-   * that does nothing else. A hint: a layer may not be able to. @default false
-   */
-  readonly blocking?: boolean
 }
 
 /** Where one initializer of a packed file lies; `prepacked` entries go verbatim into the initializer's external data. */

@@ -88,8 +88,8 @@ export const makeScheduler = (
     wake: (session) => {
       if (session.ready() === 0) return
       waiting.add(session)
-      // in a microtask: steps that arrived in one piece of the socket share the run
-      current ??= Promise.resolve().then(loop)
+      // after the sockets that are readable now: what they bring shares the run
+      current ??= new Promise((resolve) => setImmediate(() => resolve(loop())))
     },
     queue: () => waiting.size,
     idle: async () => {

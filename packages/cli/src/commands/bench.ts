@@ -8,10 +8,10 @@ import type { Head } from "@swarm/compute"
 import { Engine } from "@swarm/engine"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import type { Parsed } from "../args.ts"
+import { type Parsed, UsageError } from "../args.ts"
 import { ownCommand, startServer } from "../children.ts"
 import { engineLayer } from "../layers.ts"
-import { makeOutput } from "../output.ts"
+import { CommandFailed, makeOutput } from "../output.ts"
 import { modelOf, openRunnable, type Runnable } from "../sessions.ts"
 import type { bench } from "../specs.ts"
 
@@ -24,8 +24,13 @@ export const run = ({ values }: Parsed<typeof bench.options>): Effect.Effect<voi
   Effect.gen(function* () {
     const output = makeOutput(values.json)
     const { runtime, instructionSet } = (yield* Engine).info
-    const runnable = yield* openBench(values)
     const { "prompt-tokens": prompt = 512, "new-tokens": fresh = 128, repetitions = 3, streams = 1, swarm = 1 } = values
+    const { contextLength } = yield* modelOf(values)
+    if (Math.max(prompt, fresh + 1) > contextLength)
+      return yield* new CommandFailed({
+        detail: `A test of the bench is longer than the context of ${contextLength} tokens`
+      })
+    const runnable = yield* openBench(values)
     const rows = values["one-row"] ? "one row" : "reproducible"
     output.event(
       {
@@ -68,6 +73,7 @@ const openBench = (values: Values): Effect.Effect<Runnable, unknown, Engine | Sc
 const chain = (values: Values, count: number) =>
   Effect.gen(function* () {
     const { blocks } = yield* modelOf(values)
+    if (count > blocks) return yield* Effect.fail(new UsageError(`--swarm must be at most ${blocks}, one block each`))
     const cut = (index: number) => Math.round((index * blocks) / count)
     const passed = [
       ...["model", "weights", "group", "activations", "threads"].flatMap((name) => {

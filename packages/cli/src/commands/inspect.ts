@@ -5,7 +5,7 @@
 import * as os from "node:os"
 import { blockBytes, kvBytesPerToken, openModel, parameters, type SizedFormat } from "@swarm/model"
 import * as Effect from "effect/Effect"
-import { bytesOf, type Parsed } from "../args.ts"
+import type { Parsed } from "../args.ts"
 import { makeOutput, size } from "../output.ts"
 import type { inspect } from "../specs.ts"
 
@@ -19,7 +19,7 @@ const BASE_BYTES = 150e6
 export const run = ({ values, positional }: Parsed<typeof inspect.options>): Effect.Effect<void, unknown> =>
   Effect.gen(function* () {
     const output = makeOutput(values.json)
-    const memory = values.memory === undefined ? os.freemem() : bytesOf("memory", values.memory)
+    const memory = values.memory ?? os.freemem()
     const model = yield* openModel(positional)
     const { architecture, blocks } = model
     const counts = parameters(architecture)

@@ -19,7 +19,8 @@ export const run = ({ values }: Parsed<typeof perplexity.options>): Effect.Effec
     if (file === undefined) return yield* Effect.fail(new UsageError("--text is missing"))
     const text = yield* Effect.try({
       try: () => fs.readFileSync(file, "utf8"),
-      catch: (cause) => new CommandFailed({ detail: `Cannot read "${file}": ${cause}` })
+      catch: (cause) =>
+        new CommandFailed({ detail: `Cannot read "${file}": ${cause instanceof Error ? cause.message : cause}` })
     })
     const { model, head, pipeline: open } = yield* openRunnable(values)
     const window = Math.min(values.window ?? WINDOW, model.contextLength)

@@ -10,7 +10,7 @@ import { type Server, serve as serveSpan } from "@swarm/server"
 import { Network } from "@swarm/transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { bytesOf, type Parsed, UsageError } from "../args.ts"
+import { type Parsed, UsageError } from "../args.ts"
 import { chooseBlocks } from "../autoBlocks.ts"
 import { engineLayer, serverLayer } from "../layers.ts"
 import { given, spanOptions } from "../numerics.ts"
@@ -60,7 +60,7 @@ const start = (values: Values, model: Model, wanted: BlockRange | "auto", output
       version,
       ...(values.announce.length === 0 ? {} : { announce: values.announce }),
       ...given({
-        kvBytes: values["kv-memory"] === undefined ? undefined : bytesOf("kv-memory", values["kv-memory"]),
+        kvBytes: values["kv-memory"],
         idleSeconds: values["idle-seconds"],
         drainSeconds: values["drain-seconds"]
       })

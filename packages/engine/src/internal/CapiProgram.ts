@@ -53,8 +53,8 @@ const readNames = (ort: Ort, session: Pointer, kind: "Input" | "Output"): Readon
   return names
 }
 
-/** A session as a program. `blocking`: runs happen on the calling thread. */
-export const capiProgram = (ort: Ort, session: Pointer, blocking: boolean): ManagedProgram<CapiTensor> =>
+/** A session as a program. */
+export const capiProgram = (ort: Ort, session: Pointer): ManagedProgram<CapiTensor> =>
   new ManagedProgram({
     inputs: readNames(ort, session, "Input"),
     outputs: readNames(ort, session, "Output"),
@@ -65,9 +65,10 @@ export const capiProgram = (ort: Ort, session: Pointer, blocking: boolean): Mana
         attach: (kind, name, tensor) => {
           ort.call(kind === "input" ? "BindInput" : "BindOutput", binding, name, tensor.value)
         },
-        run: blocking
-          ? async () => ort.call("RunWithBinding", session, null, binding)
-          : () => ort.callAsync("RunWithBinding", session, null, binding),
+        run: async (blocking) =>
+          blocking
+            ? ort.call("RunWithBinding", session, null, binding)
+            : ort.callAsync("RunWithBinding", session, null, binding),
         destroy: () => ort.release("ReleaseIoBinding", binding)
       }
     },

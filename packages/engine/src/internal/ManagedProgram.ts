@@ -14,7 +14,7 @@ interface Backend<T extends ManagedTensor> {
   readonly owns: (tensor: DeviceTensor) => tensor is T
   readonly attach: (kind: Kind, name: string, tensor: T) => void
   /** Rejects with the runtime's own error. */
-  readonly run: () => Promise<void>
+  readonly run: (blocking: boolean) => Promise<void>
   readonly destroy: () => void
 }
 
@@ -59,11 +59,11 @@ class ManagedBinding<T extends ManagedTensor> implements Binding {
     bound.set(name, tensor)
   }
 
-  readonly run = (): Promise<void> => {
+  readonly run = ({ blocking = false }: { readonly blocking?: boolean } = {}): Promise<void> => {
     const obstacle = this.#obstacle()
     if (obstacle !== undefined) return Promise.reject(new RunError({ detail: obstacle }))
     for (const bound of [this.#bound.input, this.#bound.output]) for (const tensor of bound.values()) tensor.hold()
-    this.#running = this.#backend.run().then(this.#end, (error) => {
+    this.#running = this.#backend.run(blocking).then(this.#end, (error) => {
       this.#end()
       throw new RunError({ detail: (error instanceof Error ? error.message : String(error)).trim() })
     })

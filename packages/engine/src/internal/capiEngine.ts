@@ -46,7 +46,7 @@ export const capiEngine: Effect.Effect<Service, LoadError, Scope.Scope> = Effect
         }).pipe(
           Effect.map((session) => {
             trimHeap()
-            return capiProgram(runtime, session, options?.blocking ?? false)
+            return capiProgram(runtime, session)
           })
         ),
         (program) => Effect.promise(() => program.close())
