@@ -106,10 +106,9 @@ export const prepareWeights = (
         const source = { model: request.graph(locator(raw)), folder: temporary }
         const packed = yield* engine.pack(source, PACKED, request.agree === undefined ? [] : request.folds)
         index = packedIndex(packed, request.folds ?? [])
-        if (
-          index.folded &&
-          !(yield* request.agree?.(fromIndex(temporary, raw), fromIndex(temporary, index)) ?? Effect.succeed(false))
-        ) {
+        const agree = index.folded ? request.agree?.(fromIndex(temporary, raw), fromIndex(temporary, index)) : undefined
+        // a graph adds all offsets or none, so weights that carry only some, or wrongly, are packed anew without
+        if (packed.folded.size > 0 && !(yield* agree ?? Effect.succeed(false))) {
           index = packedIndex(yield* engine.pack(source, PACKED), [])
         }
         yield* attempt(() => fs.rmSync(path.join(temporary, RAW), { force: true }))
