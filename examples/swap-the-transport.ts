@@ -1,22 +1,27 @@
-/** The same swarm over a link of 20 milliseconds: a step takes four of them, not six (direct return). */
+/** The same swarm over a link of 40 milliseconds: a step over three servers takes four of them, not six (direct return). */
 import { makeTestSwarm, oracleHead, oracleSpan } from "@swarm/testing"
 import { emulated, layerMemory, makeLink } from "@swarm/transport"
 import { Effect } from "effect"
 
+const latency = 40
 const program = Effect.gen(function* () {
-  const link = makeLink({ latency: "20 millis" })
+  const link = makeLink({ latency: `${latency} millis` })
   const swarm = yield* makeTestSwarm({ blocks: 6, transport: layerMemory.pipe(emulated(link)) })
   for (const from of [0, 2, 4]) yield* swarm.start(oracleSpan({ from, to: from + 2 }))
   const client = yield* swarm.client
   const chain = yield* client.open({ model: swarm.model, maxTokens: 64 })
   const x = oracleHead().embed([7])
-  yield* Effect.promise(() => chain.forward(x, "last"))
-  const started = performance.now()
-  for (let token = 0; token < 5; token++) yield* Effect.promise(() => chain.forward(x, "last"))
-  const latencies = (performance.now() - started) / 5 / 20
+  // the fastest of several: a link delays by at least its latency, a busy machine by any time more
+  let fastest = Number.POSITIVE_INFINITY
+  for (let token = 0; token < 10; token++) {
+    const started = performance.now()
+    yield* Effect.promise(() => chain.forward(x, "last"))
+    fastest = Math.min(fastest, performance.now() - started)
+  }
+  const latencies = fastest / latency
   console.log(
-    latencies >= 3.9 && latencies < 6 ? "about four latencies a token" : `${latencies.toFixed(1)} latencies a token`
+    latencies >= 3.9 && latencies < 6 ? "at least four latencies a token, less than six" : `${latencies} latencies`
   )
 })
 await Effect.runPromise(Effect.scoped(program))
-// prints: about four latencies a token
+// prints: at least four latencies a token, less than six

@@ -72,7 +72,7 @@ const online = ({ child, ended }: Started, timeoutSeconds: number): Effect.Effec
       said = (said + piece.toString()).slice(-2000)
     })
     child.once("error", (error) => fail(error.message))
-    void ended.then(() => fail(said.trim() === "" ? `it ended with code ${child.exitCode}` : said.trim()))
+    void ended.then(() => fail(said.trim().replace(/^swarm: /m, "") || `it ended with code ${child.exitCode}`))
     const timer = setTimeout(() => fail(`it is not online after ${timeoutSeconds} s`), timeoutSeconds * 1000)
     if (child.stdout === null) return fail("it has no output")
     createInterface({ input: child.stdout }).on("line", (line) => {

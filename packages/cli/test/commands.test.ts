@@ -6,11 +6,10 @@ import { openModel } from "@swarm/model"
 import { openSafetensors, type Safetensors } from "@swarm/tensor"
 import * as Effect from "effect/Effect"
 import { afterAll, assert, describe, it } from "vitest"
-import { commandIn, FIXTURES, REPOSITORY, sentenceOf, TINY, temporaryFolder } from "./support.ts"
+import { FIXTURES, makeCommands, REPOSITORY, sentenceOf, TINY } from "./support.ts"
 
-const { folder, remove } = temporaryFolder()
-const { start, run, serve } = commandIn(folder)
-afterAll(remove)
+const { folder, start, run, serve, end } = makeCommands()
+afterAll(end)
 
 const inFolder = (name: string) => path.join(folder, name)
 const writeIds = (name: string, ids: ReadonlyArray<number>): string => {
@@ -55,7 +54,6 @@ describe("usage", () => {
     ["generate --local --prompt x", 2, /--model is missing/],
     ["generate --model tiny --local --prompt x --max-tokens 1.5", 2, /--max-tokens must be a whole number/],
     ["generate --model tiny --prompt x", 2, /--local, or --join/],
-    ["inspect tiny --memory lots", 2, /--memory must be a size/],
     ["serve --model tiny --blocks 3:99", 2, /A < B <= 8/],
     ["generate --model ./nowhere.gguf --local --prompt x", 1, /"\.\/nowhere\.gguf"/],
     ["generate --model tiny --local --ids /nowhere.json", 1, /"\/nowhere\.json"/],

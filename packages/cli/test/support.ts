@@ -16,12 +16,6 @@ export const REPOSITORY = path.join(import.meta.dirname, "../../..")
 export const TINY = path.join(REPOSITORY, "packages/model/models/tiny")
 export const FIXTURES = path.join(REPOSITORY, "test/fixtures")
 
-/** A folder for one file of tests; `remove` when they are done. */
-export const temporaryFolder = () => {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "swarm-cli-"))
-  return { folder, remove: () => fs.rmSync(folder, { recursive: true, force: true }) }
-}
-
 export type Event = { readonly event: string } & Readonly<Record<string, unknown>>
 
 export interface Ended {
@@ -32,14 +26,25 @@ export interface Ended {
   readonly events: () => ReadonlyArray<Event>
 }
 
-/** Starts commands whose caches are in `folder`. */
-export const commandIn = (folder: string) => {
-  const start = (args: ReadonlyArray<string>): ChildProcess =>
-    spawn(process.execPath, ["--import", "tsx", "--conditions=swarm-src", MAIN, ...args], {
+/** Commands for one file of tests, which share a new folder. `end` kills those still there and removes it. */
+export const makeCommands = () => {
+  const folder = fs.mkdtempSync(path.join(os.tmpdir(), "swarm-cli-"))
+  const children = new Set<ChildProcess>()
+
+  const start = (args: ReadonlyArray<string>): ChildProcess => {
+    const child = spawn(process.execPath, ["--import", "tsx", "--conditions=swarm-src", MAIN, ...args], {
       cwd: REPOSITORY,
       env: { ...process.env, SWARM_CACHE: path.join(folder, "cache"), NO_COLOR: "1" },
       stdio: ["pipe", "pipe", "pipe"]
     })
+    children.add(child.once("exit", () => children.delete(child)))
+    return child
+  }
+
+  const end = () => {
+    for (const child of children) child.kill("SIGKILL")
+    fs.rmSync(folder, { recursive: true, force: true })
+  }
 
   /** Runs a command to its end. */
   const run = (args: ReadonlyArray<string>, input = "", seconds = LIMIT_SECONDS): Promise<Ended> =>
@@ -96,7 +101,7 @@ export const commandIn = (folder: string) => {
     }
   }
 
-  return { start, run, serve }
+  return { folder, start, run, serve, end }
 }
 
 /** The one sentence on standard error of a command that failed; fails if there is more, or less. */
