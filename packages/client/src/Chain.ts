@@ -5,6 +5,7 @@
  * every hop (its own, and the copies that each server sends of its output), so any hop can be made anew elsewhere.
  * @module
  */
+import { JournalFull, JournalUnreadable } from "@swarm/cache"
 import type { Fault, Frame, WireCodec } from "@swarm/protocol"
 import { decodeRows, encodeRows } from "@swarm/quant"
 import type { Hop } from "@swarm/routing"
@@ -147,7 +148,10 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
         lose(hop, { kind: "elsewhere", code: "draining", detail: "the server is about to stop" })
       }
     } catch (cause) {
-      lose(hop, { kind: "elsewhere", code: "protocol", detail: `the server sends nonsense: ${String(cause)}` })
+      // the journal's own failures are no server's fault
+      if (cause instanceof JournalFull || cause instanceof JournalUnreadable)
+        fail(new ComputeFailed({ detail: cause.message, cause }))
+      else lose(hop, { kind: "elsewhere", code: "protocol", detail: `the server sends nonsense: ${String(cause)}` })
     }
   }
 

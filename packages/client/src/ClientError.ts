@@ -6,8 +6,8 @@ import type { BlockRange, Fault } from "@swarm/protocol"
 import * as Data from "effect/Data"
 
 /**
- * Nobody serves some blocks, and nobody came within the grace time. *Later*: the session is lost, but a new one can be
- * opened once a server is back.
+ * Nobody serves some blocks, and nobody came within the grace time. *Later*: the session keeps its place, and its next
+ * step looks again.
  */
 export class BlocksUnserved extends Data.TaggedError("BlocksUnserved")<{
   readonly model: string

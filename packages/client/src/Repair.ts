@@ -164,7 +164,8 @@ const fill = (
       const opened = yield* openRange(tools, request, { from: first.hop.blocks.from, to: final.hop.blocks.to }, gap)
       const kept = new Set(opened.map((open) => open.journal))
       for (const { journal } of gap) if (!kept.has(journal)) journal.close()
-      exact &&= opened.length === gap.length && opened.every((open, at) => open.digest === gap[at]?.digest)
+      exact &&=
+        opened.length === gap.length && opened.every((open, at) => open.reproducible && open.digest === gap[at]?.digest)
       replaced.push(...opened.map((open) => open.hop))
       hops.push(...opened.map((open) => ({ open, computed: 0 })))
     }

@@ -20,6 +20,8 @@ export interface OpenHop {
   readonly journal: Journal
   /** The fingerprint that the server gave when the session was opened. */
   readonly digest: string
+  /** Whether its results depend on nothing but the rows. */
+  readonly reproducible: boolean
 }
 
 /** Why a hop cannot be used: the server's fault, or the network's. */
@@ -86,7 +88,7 @@ export const openHop = (
         ),
       catch: (failure): HopFailure => ({ hop, fault: faultOf(failure) })
     })
-    return { hop, session, connection, journal, digest: opened.body.digest }
+    return { hop, session, connection, journal, digest: opened.body.digest, reproducible: opened.body.reproducible }
   })
 
 /** Stops a hop and learns its position; copies of all outputs up to there have come by then. */

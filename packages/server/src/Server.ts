@@ -134,6 +134,8 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
     // free memory and queues change: what others route by must not be older than a third of its life
     const renew = Effect.forever(Effect.zipRight(Effect.sleep((settings.timeToLive * 1000) / 3), announce))
     yield* announce
+    // so that one who joins through this server finds the others at once
+    yield* Effect.forkScoped(Effect.ignore(discovery.refresh))
     const renewal = yield* Effect.forkScoped(renew)
     // a directory that is gone must not hold up the end
     yield* Effect.addFinalizer(() =>
