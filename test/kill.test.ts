@@ -4,17 +4,13 @@
  */
 import * as path from "node:path"
 import { assert, layer } from "@effect/vitest"
-import { type ServerProcess, startServer } from "@swarm/cli"
-import * as Client from "@swarm/client"
+import { clientLayer, type ServerProcess, startServer } from "@swarm/cli"
 import { type Chain, type ChainEvent, localPipeline, type Pipeline, Swarm } from "@swarm/client"
 import { type Head, loadHead, loadSpan, type Span } from "@swarm/compute"
-import { Discovery, makeStatic } from "@swarm/discovery"
 import * as Engine from "@swarm/engine"
 import { openModel } from "@swarm/model"
 import { decodeRows, encodeRows } from "@swarm/quant"
-import * as Routing from "@swarm/routing"
 import { openSafetensors } from "@swarm/tensor"
-import { layerNetwork, layerWebSocket, Network } from "@swarm/transport"
 import { Effect, Layer } from "effect"
 import { describe, it } from "vitest"
 import { smollm2 } from "./support/smollm2.ts"
@@ -75,18 +71,6 @@ const start = (blocks: readonly [number, number], join: ReadonlyArray<string>) =
       ...join.flatMap((address) => ["--join", address])
     ]
   })
-
-const clientLayer = (join: ReadonlyArray<string>) => {
-  const network = layerNetwork({ peer: `client-${Math.random()}`, software: "test" }).pipe(
-    Layer.provide(layerWebSocket())
-  )
-  const discovery = Layer.scoped(
-    Discovery,
-    Effect.flatMap(Network, (made) => makeStatic(made, { addresses: join }))
-  )
-  const routing = Routing.layer({ known: Effect.map(Discovery, ({ known }) => known) })
-  return Client.layer().pipe(Layer.provide(routing), Layer.provide(discovery), Layer.provide(network))
-}
 
 if (smollm2 === undefined) describe.skip("kill matrix (the model is not there)", () => it.todo("all of it"))
 else

@@ -1,5 +1,6 @@
 /**
- * The parts of the `swarm` command that other programs use: servers as child processes.
+ * The parts of the `swarm` command that other programs use: its client's layer, and servers as child processes.
  * @module
  */
 export * from "./children.ts"
+export { clientLayer } from "./layers.ts"

@@ -6,7 +6,7 @@
  * @module
  */
 import { JournalFull, JournalUnreadable } from "@swarm/cache"
-import type { Fault, Frame, WireCodec } from "@swarm/protocol"
+import { elsewhere, type Fault, type Frame, type WireCodec } from "@swarm/protocol"
 import { decodeRows, encodeRows } from "@swarm/quant"
 import type { Hop } from "@swarm/routing"
 import type { Connection } from "@swarm/transport"
@@ -54,7 +54,7 @@ interface Pending {
 }
 
 /** Why a hop counts as lost that an earlier repair gave up without finding another. */
-const GONE: Fault = { kind: "elsewhere", code: "unknown-session", detail: "the hop was given up" }
+const GONE = elsewhere("unknown-session", "the hop was given up")
 
 /** Repairs without a row received in between. */
 const MOST_REPAIRS = 8
@@ -145,20 +145,20 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
         if (frame.body.epoch >= epoch) lose(hop, frame.body.fault)
       } else if (frame.kind === "draining") {
         leaving.add(hop.hop.peer)
-        lose(hop, { kind: "elsewhere", code: "draining", detail: "the server is about to stop" })
+        lose(hop, elsewhere("draining", "the server is about to stop"))
       }
     } catch (cause) {
       // the journal's own failures are no server's fault
       if (cause instanceof JournalFull || cause instanceof JournalUnreadable)
         fail(new ComputeFailed({ detail: cause.message, cause }))
-      else lose(hop, { kind: "elsewhere", code: "protocol", detail: `the server sends nonsense: ${String(cause)}` })
+      else lose(hop, elsewhere("protocol", `the server sends nonsense: ${String(cause)}`))
     }
   }
 
   const adopt = (hop: OpenHop): void => {
     unlisten.set(hop.session, tools.links.listen(hop.session, listen(hop)))
     void hop.connection.closed.then((reason) => {
-      if (unlisten.has(hop.session)) lose(hop, { kind: "elsewhere", code: "next-gone", detail: reason.message })
+      if (unlisten.has(hop.session)) lose(hop, elsewhere("next-gone", reason.message))
     })
   }
   const drop = (hop: OpenHop): void => {

@@ -2,7 +2,7 @@
  * The client's connections, and which session each frame belongs to.
  * @module
  */
-import type { Frame } from "@swarm/protocol"
+import { type Frame, never } from "@swarm/protocol"
 import type { Connection, DialError, Network } from "@swarm/transport"
 import * as Effect from "effect/Effect"
 
@@ -30,11 +30,7 @@ export const makeLinks = (network: Network): Links => {
         return
       default:
         if (frame.request !== 0) {
-          connection.reply(frame.request, "fault", {
-            kind: "never",
-            code: "protocol",
-            detail: `a client takes no "${frame.kind}"`
-          })
+          connection.reply(frame.request, "fault", never("protocol", `a client takes no "${frame.kind}"`))
         }
     }
   }

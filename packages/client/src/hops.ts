@@ -4,7 +4,7 @@
  */
 import { randomBytes } from "node:crypto"
 import type { Journal } from "@swarm/cache"
-import type { Fault, Link, WireCodec } from "@swarm/protocol"
+import { elsewhere, type Fault, type Link, type WireCodec } from "@swarm/protocol"
 import type { Hop } from "@swarm/routing"
 import { type Connection, isRequestFailure, type RequestFailure } from "@swarm/transport"
 import * as Effect from "effect/Effect"
@@ -42,7 +42,7 @@ export interface OpenRequest {
 /** A failure as the fault that it means for this hop. */
 export const faultOf = (failure: unknown): Fault => {
   if (isRequestFailure(failure)) return requestFault(failure)
-  return { kind: "elsewhere", code: "protocol", detail: failure instanceof Error ? failure.message : String(failure) }
+  return elsewhere("protocol", failure instanceof Error ? failure.message : String(failure))
 }
 
 const requestFault = (failure: RequestFailure): Fault => {
@@ -50,9 +50,9 @@ const requestFault = (failure: RequestFailure): Fault => {
     case "Fault":
       return failure.fault
     case "Timeout":
-      return { kind: "elsewhere", code: "deadline", detail: "the server does not answer" }
+      return elsewhere("deadline", "the server does not answer")
     case "Closed":
-      return { kind: "elsewhere", code: "next-gone", detail: failure.closed.message }
+      return elsewhere("next-gone", failure.closed.message)
   }
 }
 
@@ -66,11 +66,7 @@ export const openHop = (
   Effect.gen(function* () {
     const connection = yield* links
       .connect(hop.address)
-      .pipe(
-        Effect.mapError(
-          (cause): HopFailure => ({ hop, fault: { kind: "elsewhere", code: "next-gone", detail: cause.message } })
-        )
-      )
+      .pipe(Effect.mapError((cause): HopFailure => ({ hop, fault: elsewhere("next-gone", cause.message) })))
     const session = randomBytes(12).toString("hex")
     const opened = yield* Effect.tryPromise({
       try: () =>

@@ -3,7 +3,7 @@
  * @module
  */
 import { Directory, Discovery } from "@swarm/discovery"
-import type { Announcement, Frame, Status } from "@swarm/protocol"
+import { type Announcement, type Frame, never, type Status } from "@swarm/protocol"
 import { type Connection, type ListenError, Network } from "@swarm/transport"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
@@ -92,11 +92,7 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
       if (peer.handle(frame, connection) || frame.request === 0) return
       if (frame.kind === "find") directory.setOwn(announcement())
       if (directory.handle(frame, connection)) return
-      connection.reply(frame.request, "fault", {
-        kind: "never",
-        code: "protocol",
-        detail: `a server takes no "${frame.kind}"`
-      })
+      connection.reply(frame.request, "fault", never("protocol", `a server takes no "${frame.kind}"`))
     }
     const peer = makePeer(host, {
       model,

@@ -26,7 +26,6 @@ export interface Session {
   readonly kv: KvSlot
   readonly reservation: Reservation
   readonly codec: WireCodec
-  readonly maxTokens: number
   readonly epoch: () => number
   readonly link: () => Link
   /** The connection to the next server; undefined if the output goes to the client. */
@@ -81,7 +80,6 @@ export const makeSession = (
     kv,
     reservation,
     codec: open.codec,
-    maxTokens: open.maxTokens,
     epoch: () => epoch,
     link: () => link,
     nextConnection: () => nextConnection,

@@ -3,7 +3,7 @@
  * the last, tg N generates N tokens one by one from an empty cache.
  * @module
  */
-import type { ClientError, Pipeline } from "@swarm/client"
+import { type ClientError, makeSampler, type Pipeline } from "@swarm/client"
 import type { Head } from "@swarm/compute"
 import { Engine } from "@swarm/engine"
 import * as Effect from "effect/Effect"
@@ -143,16 +143,11 @@ const feedPrompt = (open: Open, head: Head, tokens: number, stream: number) =>
 const generate = (open: Open, head: Head, tokens: number, stream: number) =>
   Effect.flatMap(open(tokens + 1), (pipeline) =>
     timed(async () => {
-      let id = someIds(1, head.vocabSize, stream + 1)[0] ?? 0
+      const sampler = makeSampler({ temperature: 0 })
+      const ids = someIds(1, head.vocabSize, stream + 1)
       for (let token = 0; token < tokens; token++) {
-        const logits = await head.logits(await pipeline.forward(head.embed([id]), "last"))
-        id = argmax(logits)
+        const logits = await head.logits(await pipeline.forward(head.embed(ids.slice(-1)), "last"))
+        ids.push(sampler.next(logits, ids))
       }
     })
   )
-
-const argmax = (values: Float32Array): number => {
-  let best = 0
-  for (let i = 1; i < values.length; i++) if ((values[i] ?? 0) > (values[best] ?? 0)) best = i
-  return best
-}

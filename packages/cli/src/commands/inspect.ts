@@ -23,7 +23,8 @@ export const run = ({ values, positional }: Parsed<typeof inspect.options>): Eff
     const model = yield* openModel(positional)
     const { architecture, blocks } = model
     const counts = parameters(architecture)
-    const asIs = model.span(0, blocks).initializers.reduce((sum, { bytes }) => sum + bytes, 0) / blocks
+    const plan = model.span(0, blocks)
+    const asIs = plan.initializers.reduce((sum, { bytes }) => sum + bytes, 0) / blocks
     const kv = kvBytesPerToken(architecture)
     const fits = (weights: number) => {
       const each = weights + kv * SESSIONS * Math.min(TOKENS, model.contextLength)
@@ -37,7 +38,7 @@ export const run = ({ values, positional }: Parsed<typeof inspect.options>): Eff
         blocksThatFit: fits(blockBytes(architecture, format))
       }))
     ]
-    const notes = [...model.span(0, blocks).notes, ...model.head().notes]
+    const notes = [...plan.notes, ...model.head().notes]
     const { heads, kvHeads, headDim } = architecture.attention
     output.event(
       {

@@ -2,7 +2,8 @@
  * `swarm logits`: logits and hidden states of given ids, for comparison with other software.
  * @module
  */
-import { loadHead, loadSpan } from "@swarm/compute"
+import { loadHead, loadSpan, type SpanOptions } from "@swarm/compute"
+import type { Model } from "@swarm/model"
 import { writeSafetensors } from "@swarm/tensor"
 import * as Effect from "effect/Effect"
 import { type Parsed, UsageError } from "../args.ts"
@@ -29,7 +30,7 @@ export const run = ({ values }: Parsed<typeof logits.options>): Effect.Effect<vo
         detail: `${ids.length} ids are more than the ${model.contextLength} of ${model.name}`
       })
     const started = performance.now()
-    const result = values.hidden ? yield* blockByBlock(values, ids) : yield* wholeModel(values, ids)
+    const result = values.hidden ? yield* blockByBlock(model, spanOptions(values), ids) : yield* wholeModel(values, ids)
     yield* Effect.try({
       try: () => {
         const entries = [
@@ -69,10 +70,8 @@ const wholeModel = (values: Values, ids: ReadonlyArray<number>) =>
   })
 
 /** Loads one block after the other, so that every boundary is seen. */
-const blockByBlock = (values: Values, ids: ReadonlyArray<number>) =>
+const blockByBlock = (model: Model, options: SpanOptions, ids: ReadonlyArray<number>) =>
   Effect.gen(function* () {
-    const model = yield* modelOf(values)
-    const options = spanOptions(values)
     const head = yield* loadHead(model, options)
     let x = head.embed(ids)
     const hidden = new Float32Array((model.blocks + 1) * x.length)

@@ -13,6 +13,8 @@
  */
 import type * as fs from "node:fs/promises"
 import type { Fold, PackedEntry } from "../Engine.ts"
+import { blobsOf } from "./prepacked.ts"
+import { readFully, writeFully } from "./transfer.ts"
 
 const TILE = 16
 
@@ -25,7 +27,7 @@ export const foldOffsets = async (
   const done = new Set<string>()
   for (const fold of folds) {
     const entry = entries.get(fold.weights)
-    for (const { offset, length } of entry === undefined ? [] : blobsOf(entry)) {
+    for (const { offset, length } of Object.values(entry?.prepacked ?? {}).flatMap(blobsOf)) {
       const blob = new Uint8Array(Math.floor(length / 4) * 4)
       await readFully(file, blob, offset)
       if (!foldBlob(new Float32Array(blob.buffer), fold)) continue
@@ -77,29 +79,4 @@ const forEachNumber = (
     for (let block = 0; block < blocks; block++) if (!visit(tile + block * TILE, row, block)) return false
   }
   return true
-}
-
-const blobsOf = ({ prepacked }: PackedEntry): ReadonlyArray<{ readonly offset: number; readonly length: number }> =>
-  Object.values(prepacked).flatMap((entry) =>
-    entry
-      .split("|")
-      .slice(1)
-      .map((blob) => {
-        const [offset, length] = blob.split(";").map(Number)
-        return { offset: offset ?? 0, length: length ?? 0 }
-      })
-  )
-
-const readFully = async (file: fs.FileHandle, out: Uint8Array, position: number): Promise<void> => {
-  for (let done = 0; done < out.length; ) {
-    const { bytesRead } = await file.read(out, done, out.length - done, position + done)
-    if (bytesRead === 0) throw new Error(`the packed file ends at byte ${position + done}`)
-    done += bytesRead
-  }
-}
-
-const writeFully = async (file: fs.FileHandle, bytes: Uint8Array, position: number): Promise<void> => {
-  for (let done = 0; done < bytes.length; ) {
-    done += (await file.write(bytes, done, bytes.length - done, position + done)).bytesWritten
-  }
 }

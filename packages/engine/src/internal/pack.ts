@@ -17,6 +17,8 @@ import { foldOffsets } from "./fold.ts"
 import { trimHeap } from "./heap.ts"
 import { threading } from "./loadOptions.ts"
 import type { Ort } from "./ort.ts"
+import { blobsOf, withOffsets } from "./prepacked.ts"
+import { readFully, writeFully } from "./transfer.ts"
 
 /** Blobs begin at multiples of a page. */
 const ALIGNMENT = 4096
@@ -50,14 +52,10 @@ const aligner = (from: fs.FileHandle, to: fs.FileHandle) => {
     /** Copies `[offset, offset + length)` and resolves to where it lies now. */
     copy: async (offset: number, length: number): Promise<number> => {
       const start = Math.ceil(end / ALIGNMENT) * ALIGNMENT
-      for (let done = 0; done < length; ) {
-        const { bytesRead } = await from.read(buffer, 0, Math.min(COPY_BYTES, length - done), offset + done)
-        if (bytesRead === 0) throw new Error(`the runtime's file ends at byte ${offset + done}`)
-        for (let written = 0; written < bytesRead; ) {
-          const part = await to.write(buffer, written, bytesRead - written, start + done + written)
-          written += part.bytesWritten
-        }
-        done += bytesRead
+      for (let done = 0; done < length; done += COPY_BYTES) {
+        const piece = buffer.subarray(0, Math.min(COPY_BYTES, length - done))
+        await readFully(from, piece, offset + done)
+        await writeFully(to, piece, start + done)
       }
       end = start + length
       return start
@@ -66,24 +64,12 @@ const aligner = (from: fs.FileHandle, to: fs.FileHandle) => {
   }
 }
 
-/** Moves the blobs of one entry, "key|offset;length;checksum|...", and returns the entry that says where they are now. */
+/** Copies the blobs of an entry; gives the entry that says where they are now. */
 const moveBlobs = async (entry: string, copy: (offset: number, length: number) => Promise<number>): Promise<string> => {
-  const [key = "", ...blobs] = entry.split("|")
-  const moved = [key]
-  for (const blob of blobs) {
-    const [offset, length, ...rest] = blob.split(";")
-    const at = await copy(Number(offset), Number(length))
-    moved.push([at, length, ...rest].join(";"))
-  }
-  return moved.join("|")
+  const offsets: Array<number> = []
+  for (const { offset, length } of blobsOf(entry)) offsets.push(await copy(offset, length))
+  return withOffsets(entry, offsets)
 }
-
-/** Bytes of each blob of an entry. */
-const blobLengths = (entry: string): ReadonlyArray<number> =>
-  entry
-    .split("|")
-    .slice(1)
-    .map((blob) => Number(blob.split(";")[1]))
 
 /** Copies everything that `entries` tell of from the file of `save` to `target`. */
 const align = async (
@@ -103,8 +89,8 @@ const align = async (
         for (const [key, value] of Object.entries(extra)) {
           if (PREPACKED.test(key)) prepacked[key] = await moveBlobs(value, copy)
         }
-        const blobs = Object.values(prepacked).flatMap(blobLengths)
-        mappedBytes += blobs.length === 0 ? length : blobs.reduce((sum, bytes) => sum + bytes, 0)
+        const blobs = Object.values(prepacked).flatMap(blobsOf)
+        mappedBytes += blobs.length === 0 ? length : blobs.reduce((sum, blob) => sum + blob.length, 0)
         moved.set(name, { offset: await copy(offset, length), length, prepacked })
       }
       return { bytes: end(), mappedBytes, entries: moved }

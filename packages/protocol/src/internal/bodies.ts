@@ -111,18 +111,6 @@ const extent = (f: Field.Fields): { readonly position: number; readonly tokens: 
   return { position, tokens }
 }
 
-const step = (f: Field.Fields): Step => {
-  const { position, tokens } = extent(f)
-  return {
-    session: Field.id(f, "session"),
-    epoch: Field.count(f, "epoch"),
-    position,
-    tokens,
-    codec: Field.word(f, "codec", CODECS),
-    want: Field.word(f, "want", ["all", "last"])
-  }
-}
-
 const rows = (f: Field.Fields): Rows => {
   const { position, tokens } = extent(f)
   return {
@@ -133,6 +121,8 @@ const rows = (f: Field.Fields): Rows => {
     codec: Field.word(f, "codec", CODECS)
   }
 }
+
+const step = (f: Field.Fields): Step => ({ ...rows(f), want: Field.word(f, "want", ["all", "last"]) })
 
 const status = (f: Field.Fields): Status => ({
   announcement: Field.has(f, "announcement") ? announcement(Field.fields(f.announcement, "announcement")) : undefined,
