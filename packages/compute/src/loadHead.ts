@@ -7,9 +7,8 @@ import type { Model, PlanOptions } from "@swarm/model"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import { floats, rowBuffers } from "./buffers.ts"
-import { WeightCacheError } from "./ComputeError.ts"
+import type { WeightCacheError } from "./ComputeError.ts"
 import { makePace } from "./pace.ts"
-import { fingerprint, probeRows } from "./probe.ts"
 import { type Piece, rowQueue } from "./rowQueue.ts"
 import type { Head } from "./Span.ts"
 import { prepareWeights } from "./weights.ts"
@@ -26,30 +25,11 @@ export interface HeadOptions extends PlanOptions {
 /** Rows of one run: logits of a long text are computed in pieces. */
 const ROWS = 32
 
-/** Rows whose logits tell whether the weights are still those that were written. */
-const CHECKED_ROWS = 4
-
 /** Loads the head of `model`; freed with the scope. */
 export const loadHead = (
   model: Model,
   options: HeadOptions = {}
 ): Effect.Effect<Head, EngineError | WeightCacheError, Engine | Scope.Scope> =>
-  Effect.gen(function* () {
-    const opening = openHead(model, options)
-    const { head, weights, digest } = yield* opening
-    if (weights.confirm(digest)) return head
-    // the files have been damaged since they were made: make them anew
-    weights.discard()
-    const renewed = yield* opening
-    if (renewed.weights.confirm(renewed.digest)) return renewed.head
-    return yield* new WeightCacheError({
-      folder: renewed.weights.folder,
-      detail: "the head computes something else each time"
-    })
-  })
-
-/** Weights, graph, and a fingerprint of the logits of fixed rows. */
-const openHead = (model: Model, options: HeadOptions) =>
   Effect.gen(function* () {
     const engine = yield* Engine
     const plan = model.head(options)
@@ -124,12 +104,10 @@ const openHead = (model: Model, options: HeadOptions) =>
       await Promise.all(pieces)
       return out
     }
-    const head: Head = {
+    return {
       hiddenSize: plan.hiddenSize,
       vocabSize: plan.vocabSize,
       embed: (ids) => embedding.lookup(ids),
       logits
     }
-    const checked = yield* Effect.promise(() => head.logits(probeRows(CHECKED_ROWS, plan.hiddenSize)))
-    return { head, weights, digest: fingerprint(checked) }
   })

@@ -45,33 +45,14 @@ export const loadSpan = (
   Effect.gen(function* () {
     const engine = yield* Engine
     const plan = model.span(from, to, options)
-    const opening = openSpan(engine, plan, [model.digest, from, to], options)
-    let { span, weights, result } = yield* opening
-    if (result._tag === "Sound" && !weights.confirm(result.digest)) {
-      // the files have been damaged since they were made: make them anew
-      weights.discard()
-      ;({ span, weights, result } = yield* opening)
-    }
-    if (result._tag === "Broken") return yield* new ProbeFailed({ from, to, detail: result.detail })
-    if (!weights.confirm(result.digest))
-      return yield* new ProbeFailed({ from, to, detail: "a probe gives another result each time" })
-    return { ...span, digest: result.digest, reproducible: span.reproducible && result.reproducible }
-  })
-
-/** Weights, graphs and a first probe. */
-const openSpan = (
-  engine: EngineService,
-  plan: SpanPlan,
-  source: ReadonlyArray<string | number>,
-  options: SpanOptions
-) =>
-  Effect.gen(function* () {
     const reproducible = options.reproducible ?? true
     const weights = yield* prepareWeights(
       engine,
       {
         key: [
-          ...source,
+          model.digest,
+          from,
+          to,
           options.weights ?? "as-is",
           options.group ?? 0,
           options.activations ?? "int8",
@@ -99,7 +80,9 @@ const openSpan = (
     )
     yield* Effect.addFinalizer(() => Effect.promise(runner.close))
     const span = { ...runner.span, weightBytes: weights.bytes }
-    return { span, weights, result: yield* Effect.promise(() => probe(span)) }
+    const result = yield* Effect.promise(() => probe(span))
+    if (result._tag === "Broken") return yield* new ProbeFailed({ from, to, detail: result.detail })
+    return { ...span, digest: result.digest, reproducible: span.reproducible && result.reproducible }
   })
 
 const loadBatch = (

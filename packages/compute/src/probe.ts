@@ -26,7 +26,7 @@ export const probe = async (span: Span): Promise<ProbeResult> => {
 }
 
 /** 16 hexadecimal digits that differ when a bit of the values does. */
-export const fingerprint = ({ buffer, byteOffset, byteLength }: Float32Array): string =>
+const fingerprint = ({ buffer, byteOffset, byteLength }: Float32Array): string =>
   createHash("sha256")
     .update(new Uint8Array(buffer, byteOffset, byteLength))
     .digest("hex")

@@ -40,22 +40,31 @@ const entryOf = (folder: string): string => {
   return path.join(folder, names[0] ?? "")
 }
 
+const indexOf = (folder: string): string => path.join(entryOf(folder), "index.json")
+
 const packedOf = (folder: string): string => {
-  const { location } = JSON.parse(fs.readFileSync(path.join(entryOf(folder), "index.json"), "utf8"))
-  return path.join(entryOf(folder), location)
+  const { index } = JSON.parse(fs.readFileSync(indexOf(folder), "utf8"))
+  return path.join(entryOf(folder), index.location)
 }
 
-/** Changes bytes all over a file, so that whatever is computed from it changes. */
-const damage = (file: string) => {
+/** Changes one bit of a file. */
+const flip = (file: string, at: number, bit: number) => {
   const bytes = fs.readFileSync(file)
-  for (let at = 2; at < bytes.length; at += 512) bytes[at] = (bytes[at] ?? 0) ^ 0x15
+  bytes[at] = (bytes[at] ?? 0) ^ (1 << bit)
   fs.writeFileSync(file, bytes)
 }
 
 const edit = (file: string, change: (index: { entries: Record<string, object> }) => void) => {
-  const index = JSON.parse(fs.readFileSync(file, "utf8"))
-  change(index)
-  fs.writeFileSync(file, JSON.stringify(index))
+  const sealed = JSON.parse(fs.readFileSync(file, "utf8"))
+  change(sealed.index)
+  fs.writeFileSync(file, JSON.stringify(sealed))
+}
+
+/** The last entry of the rotary table of cosines: far beyond what a probe reaches. */
+const lastCosine = (folder: string): number => {
+  const { index } = JSON.parse(fs.readFileSync(indexOf(folder), "utf8"))
+  const { offset, length } = index.entries["rotary_0.cos"]
+  return offset + length - 1
 }
 
 layer(Engine.layer, { excludeTestServices: true })("the weight cache", (it) => {
@@ -78,21 +87,23 @@ layer(Engine.layer, { excludeTestServices: true })("the weight cache", (it) => {
       (folder) => fs.truncateSync(packedOf(folder), fs.statSync(packedOf(folder)).size - 1)
     ],
     ["no weights", (folder) => fs.rmSync(packedOf(folder))],
-    ["weights of other bytes", (folder) => damage(packedOf(folder))],
-    ["an index cut short", (folder) => fs.truncateSync(path.join(entryOf(folder), "index.json"), 40)],
-    ["no index", (folder) => fs.rmSync(path.join(entryOf(folder), "index.json"))],
+    ["a bit that a probe does not see", (folder) => flip(packedOf(folder), lastCosine(folder), 6)],
+    ["a bit of the padding", (folder) => flip(packedOf(folder), lastCosine(folder) + 1, 0)],
+    ["an index cut short", (folder) => fs.truncateSync(indexOf(folder), 40)],
+    ["no index", (folder) => fs.rmSync(indexOf(folder))],
     [
       "an index that lacks a weight",
       (folder) =>
-        edit(path.join(entryOf(folder), "index.json"), ({ entries }) => {
+        edit(indexOf(folder), ({ entries }) => {
           delete entries[Object.keys(entries)[0] ?? ""]
         })
     ],
     [
-      "an index that points nowhere",
+      "an index with another place",
       (folder) =>
-        edit(path.join(entryOf(folder), "index.json"), ({ entries }) => {
-          for (const name of Object.keys(entries)) entries[name] = { offset: -4096, length: 1 }
+        edit(indexOf(folder), ({ entries }) => {
+          const [first, second] = Object.keys(entries)
+          entries[first ?? ""] = entries[second ?? ""] ?? {}
         })
     ]
   ]
@@ -117,11 +128,11 @@ layer(Engine.layer, { excludeTestServices: true })("the weight cache", (it) => {
     })
   )
 
-  it.scoped("of a head is made anew when it computes something else", () =>
+  it.scoped("of a head is made anew when it is damaged", () =>
     Effect.gen(function* () {
       const folder = yield* temporary
       const first = yield* headLogits(folder)
-      damage(packedOf(folder))
+      flip(packedOf(folder), 1, 7)
       assert.deepStrictEqual(yield* headLogits(folder), first)
     })
   )
