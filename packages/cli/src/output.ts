@@ -2,6 +2,7 @@
  * What a command says: to people, or with --json to programs, one object a line.
  * @module
  */
+import { stripVTControlCharacters } from "node:util"
 import * as Data from "effect/Data"
 
 /** A failure that is the user's to mend, in one sentence. */
@@ -25,9 +26,12 @@ export interface Output {
   readonly green: (text: string) => string
 }
 
+/** Whether `stream` shows colours. An empty NO_COLOR does not count, as https://no-color.org says. */
+const showsColours = (stream: NodeJS.WriteStream): boolean =>
+  stream.isTTY === true && (process.env.NO_COLOR ?? "") === "" && process.env.TERM !== "dumb"
+
 export const makeOutput = (isJson: boolean): Output => {
-  const colours =
-    !isJson && process.stdout.isTTY === true && process.env.NO_COLOR === undefined && process.env.TERM !== "dumb"
+  const colours = !isJson && showsColours(process.stdout)
   const style = (code: number) => (text: string) => (colours ? `\u001b[${code}m${text}\u001b[0m` : text)
   return {
     isJson,
@@ -39,7 +43,7 @@ export const makeOutput = (isJson: boolean): Output => {
       if (!isJson) process.stdout.write(text)
     },
     note: (text) => {
-      process.stderr.write(`${text}\n`)
+      process.stderr.write(`${showsColours(process.stderr) ? text : stripVTControlCharacters(text)}\n`)
     },
     dim: style(2),
     bold: style(1),

@@ -7,7 +7,7 @@ import { type ComputeError, type Head, loadHead, loadSpan, type SpanOptions } fr
 import { Discovery } from "@swarm/discovery"
 import type { Engine, EngineError } from "@swarm/engine"
 import { type Model, type ModelError, openModel } from "@swarm/model"
-import type { WireCodec } from "@swarm/protocol"
+import type { BlockRange, WireCodec } from "@swarm/protocol"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -44,8 +44,15 @@ export const modelOf = (values: {
 }): Effect.Effect<Model, ModelError | UsageError> =>
   values.model === undefined ? Effect.fail(new UsageError("--model is missing")) : openModel(values.model)
 
-/** Opens the model and the way to its blocks that the options name. */
-export const openRunnable = (values: WhereValues): Effect.Effect<Runnable, Failure, Engine | Scope.Scope> =>
+/**
+ * Opens the model and the way to its blocks that the options name.
+ *
+ * @param cut The spans of a local run. To the bit, only runs of the same cut are equal. Default: one span of all blocks.
+ */
+export const openRunnable = (
+  values: WhereValues,
+  cut?: ReadonlyArray<BlockRange>
+): Effect.Effect<Runnable, Failure, Engine | Scope.Scope> =>
   Effect.gen(function* () {
     if (values.local === values.join.length > 0) {
       return yield* Effect.fail(new UsageError("give either --local, or --join with the address of a server"))
@@ -54,16 +61,18 @@ export const openRunnable = (values: WhereValues): Effect.Effect<Runnable, Failu
     // alone in this process: nothing waits for the event loop
     const options = { ...spanOptions(values), blocking: values.local }
     const head = yield* loadHead(model, options)
-    const pipeline = values.local ? yield* localBlocks(model, options) : yield* remoteBlocks(model, values)
+    const pipeline = values.local
+      ? yield* localBlocks(model, options, cut ?? [{ from: 0, to: model.blocks }])
+      : yield* remoteBlocks(model, values)
     return { model, head, pipeline, isLocal: values.local }
   })
 
-const localBlocks = (model: Model, options: SpanOptions) =>
+const localBlocks = (model: Model, options: SpanOptions, cut: ReadonlyArray<BlockRange>) =>
   Effect.map(
-    loadSpan(model, 0, model.blocks, options),
-    (span) => (maxTokens: number) =>
+    Effect.forEach(cut, ({ from, to }) => loadSpan(model, from, to, options)),
+    (spans) => (maxTokens: number) =>
       Effect.acquireRelease(
-        Effect.sync((): Pipeline => localPipeline([span], maxTokens)),
+        Effect.sync((): Pipeline => localPipeline(spans, maxTokens)),
         (made) => Effect.promise(made.close)
       )
   )

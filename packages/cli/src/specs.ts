@@ -49,7 +49,9 @@ export const serve = {
     ...model,
     blocks: text('"A:B" (blocks A to B-1), several as "0:10,20:30", or "auto" (default)', { value: "A:B" }),
     "max-blocks": count("with auto: at most so many"),
-    listen: text("address to listen on (default ws://127.0.0.1:0)", { value: "ADDR" }),
+    listen: text("address to listen on (default ws://127.0.0.1:0); several ranges take the ports from there on", {
+      value: "ADDR"
+    }),
     announce: texts("address to announce instead of the one listened on", { value: "ADDR" }),
     join: where.join,
     ...numerics,
@@ -167,7 +169,7 @@ export const demo = {
     ...model,
     prompt: text("how the story begins"),
     "max-tokens": count("length of the story (default 120)", { least: 4 }),
-    "kill-at": count("token after which the server is killed (default: half-way)"),
+    "kill-at": count("token after which the server is killed (default: half-way through the story)"),
     ...json
   }
 } satisfies Spec

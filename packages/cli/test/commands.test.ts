@@ -6,7 +6,7 @@ import { openModel } from "@swarm/model"
 import { openSafetensors, type Safetensors } from "@swarm/tensor"
 import * as Effect from "effect/Effect"
 import { afterAll, assert, describe, it, vi } from "vitest"
-import { FIXTURES, makeCommands, REPOSITORY, sentenceOf, TINY } from "./support.ts"
+import { FIXTURES, makeCommands, REPOSITORY, SMOLLM2, sentenceOf, TINY } from "./support.ts"
 
 const { folder, start, run, serve, end } = makeCommands()
 afterAll(end)
@@ -57,6 +57,7 @@ describe("usage", () => {
     ["generate --model tiny --local --prompt x --max-tokens 1.5", 2, /--max-tokens must be a whole number/],
     ["generate --model tiny --prompt x", 2, /--local, or --join/],
     ["serve --model tiny --blocks 3:99", 2, /A < B <= 8/],
+    ["serve --model tiny --blocks 0:4,4:8 --announce ws://127.0.0.1:1", 2, /--announce takes one range/],
     ["generate --model ./nowhere.gguf --local --prompt x", 1, /"\.\/nowhere\.gguf"/],
     ["generate --model tiny --local --ids /nowhere.json", 1, /"\/nowhere\.json"/],
     ["bench --model tiny --prompt-tokens 5000", 1, /context of 1024 tokens/],
@@ -372,6 +373,29 @@ describe("serve", () => {
   })
 })
 
+describe("serve with several ranges", () => {
+  it("is found whole through the first address, and says that nobody answers at another", async () => {
+    const two = await serve(["--model", "tiny", "--blocks", "0:4,4:8", "--join", "ws://127.0.0.1:1"])
+    const args = ["generate", "--model=tiny", "--prompt", reference.prompt, "--max-tokens=4", "--json", "--codec=f32"]
+    const alone = (await run([...args, "--local"])).events().at(-1)
+    const ended = await run([...args, "--join", two.address])
+    assert.strictEqual(ended.code, 0, ended.stderr)
+    const done = ended.events().at(-1)
+    assert.deepStrictEqual(done?.ids, alone?.ids)
+    const hops = done?.route as ReadonlyArray<{ readonly blocks: ReadonlyArray<number> }>
+    assert.deepStrictEqual(
+      hops.map(({ blocks }) => blocks),
+      [
+        [0, 4],
+        [4, 8]
+      ]
+    )
+    two.kill("SIGTERM")
+    assert.strictEqual(await two.ended, 0)
+    assert.match(two.stderr(), /^Cannot find the swarm through "ws:\/\/127\.0\.0\.1:1": .*; still trying$/m)
+  })
+})
+
 describe("demo", () => {
   it("loses a server and tells the same story", async () => {
     const { code, events, stderr } = await run(["demo", "--json", "--max-tokens", "24"])
@@ -386,4 +410,29 @@ describe("demo", () => {
       4
     )
   })
+
+  it("kills half-way through the story that the model tells, however many tokens it might", async () => {
+    const { code, events, stderr } = await run(["demo", "--json", "--max-tokens", "600"])
+    assert.strictEqual(code, 0, stderr)
+    const done = events().at(-1)
+    assert.deepInclude(done, { event: "done", identical: true, recoveries: 1 })
+    assert.isBelow(Number(done?.tokens), 600)
+    const kill = events().find(({ event }) => event === "kill")
+    assert.strictEqual(kill?.token, Math.ceil(Number(done?.tokens) / 2))
+  })
+
+  it("refuses a story that is over before it begins", async () => {
+    const ended = await run(["demo", "--prompt", "The end."])
+    assert.strictEqual(ended.code, 1)
+    assert.match(ended.stderr, /^swarm: The story ends at once.*\n$/)
+  })
+
+  // the prompts whose text in a chain and in one uncut span part before 160 tokens
+  for (const prompt of ["Once upon a time there was a brave little dragon", "def fibonacci(n):"])
+    it.skipIf(SMOLLM2 === undefined)(`continues "${prompt}" the same with quantized weights`, async () => {
+      const args = ["--model", SMOLLM2 ?? "", "--prompt", prompt, "--max-tokens", "160", "--json"]
+      const { code, events, stderr } = await run(["demo", ...args])
+      assert.strictEqual(code, 0, stderr)
+      assert.deepInclude(events().at(-1), { event: "done", identical: true, recoveries: 1 })
+    })
 })

@@ -15,6 +15,11 @@ const LIMIT_SECONDS = 120
 export const REPOSITORY = path.join(import.meta.dirname, "../../..")
 export const TINY = path.join(REPOSITORY, "packages/model/models/tiny")
 export const FIXTURES = path.join(REPOSITORY, "test/fixtures")
+/** SmolLM2-135M-Instruct in Q4_1, if it has been fetched. */
+export const SMOLLM2 = [
+  process.env.SWARM_SMOLLM2,
+  path.join(os.homedir(), ".cache/swarm/models/SmolLM2-135M-Instruct.Q4_1.gguf")
+].find((file) => file !== undefined && fs.existsSync(file))
 
 export type Event = { readonly event: string } & Readonly<Record<string, unknown>>
 
@@ -95,6 +100,7 @@ export const makeCommands = () => {
     return {
       online,
       events,
+      stderr: () => stderr,
       ended,
       kill: (signal: NodeJS.Signals) => child.kill(signal),
       address: String(online.address)

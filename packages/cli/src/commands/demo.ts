@@ -5,6 +5,7 @@
 import { type ChainEvent, makeSession, type Token } from "@swarm/client"
 import type { Model } from "@swarm/model"
 import { openModel } from "@swarm/model"
+import type { BlockRange } from "@swarm/protocol"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Parsed } from "../args.ts"
@@ -18,6 +19,7 @@ import type { demo } from "../specs.ts"
 const PROMPT = "Once upon a time there was a brave little dragon"
 const TOKENS = 120
 const MODEL = "tiny"
+const SPANS = 3
 
 /** Options of the numeric kind at their defaults. */
 const DEFAULTS = {
@@ -41,15 +43,28 @@ export const run = ({ values }: Parsed<typeof demo.options>): Effect.Effect<void
       return yield* new CommandFailed({
         detail: `The prompt leaves no room in the ${model.contextLength} tokens of ${model.name}`
       })
-    const killAt = Math.min(values["kill-at"] ?? Math.ceil(maxTokens / 2), maxTokens - 1)
+
+    if (model.blocks < SPANS)
+      return yield* new CommandFailed({
+        detail: `${model.name} has ${model.blocks} blocks: too few for a chain of ${SPANS} servers`
+      })
 
     title(output, model)
-    const servers = yield* startServers(reference, model.blocks, output)
+    const spans = cutOf(model.blocks)
+    // cut as the chain is: elsewhere the last bits differ, and with int8 activations they grow into other tokens
     const undisturbed = yield* Effect.scoped(
-      Effect.flatMap(openRunnable({ ...DEFAULTS, model: reference, join: [], local: true }), (local) =>
+      Effect.flatMap(openRunnable({ ...DEFAULTS, model: reference, join: [], local: true }, spans), (local) =>
         tell(local, prompt, maxTokens, () => {})
       )
     )
+    // the model may end the story long before the greatest length
+    const length = undisturbed.ids.length
+    if (length < 2)
+      return yield* new CommandFailed({
+        detail: "The story ends at once, before a server can be lost: try another prompt"
+      })
+    const killAt = Math.min(values["kill-at"] ?? Math.ceil(length / 2), length - 1)
+    const servers = yield* startServers(reference, spans, output)
     const remote = yield* openRunnable({
       ...DEFAULTS,
       model: reference,
@@ -70,27 +85,29 @@ const title = (output: Output, model: Model) =>
     `\n${output.bold("A swarm on this machine")}\n${output.dim(`${model.name}: ${model.blocks} blocks, cut into three spans; the middle one is served twice`)}\n`
   )
 
-/** Three spans of about the same length, the middle one on two servers. */
-const startServers = (reference: string, blocks: number, output: Output) =>
+/** Spans of about the same length. */
+const cutOf = (blocks: number): readonly [BlockRange, BlockRange, BlockRange] => {
+  const [first, second] = [Math.round(blocks / SPANS), Math.round((2 * blocks) / SPANS)]
+  return [
+    { from: 0, to: first },
+    { from: first, to: second },
+    { from: second, to: blocks }
+  ]
+}
+
+/** A server for each span, two for the middle one. */
+const startServers = (reference: string, [first, middle, last]: ReturnType<typeof cutOf>, output: Output) =>
   Effect.gen(function* () {
-    const [first, second] = [Math.round(blocks / 3), Math.round((2 * blocks) / 3)]
     const command = ownCommand()
-    const start = (from: number, to: number, join: ReadonlyArray<string>) =>
+    const start = ({ from, to }: BlockRange, join: ReadonlyArray<string>) =>
       startServer({
         command,
         args: ["--model", reference, "--blocks", `${from}:${to}`, ...join.flatMap((address) => ["--join", address])]
       })
-    const head = yield* start(0, first, [])
-    const others = yield* Effect.all(
-      [
-        start(first, second, [head.address]),
-        start(first, second, [head.address]),
-        start(second, blocks, [head.address])
-      ],
-      {
-        concurrency: "unbounded"
-      }
-    )
+    const head = yield* start(first, [])
+    const others = yield* Effect.forEach([middle, middle, last], (span) => start(span, [head.address]), {
+      concurrency: "unbounded"
+    })
     const servers = [head, ...others]
     for (const { peer, address, blocks: span, pid } of servers)
       output.event({ event: "server", peer, address, blocks: span, pid })

@@ -3,7 +3,7 @@
  * @module
  */
 import { loadSpan } from "@swarm/compute"
-import { Discovery } from "@swarm/discovery"
+import { Discovery, reachableAddress } from "@swarm/discovery"
 import type { Model } from "@swarm/model"
 import type { BlockRange } from "@swarm/protocol"
 import { type Server, serve as serveSpan } from "@swarm/server"
@@ -15,6 +15,7 @@ import { chooseBlocks } from "../autoBlocks.ts"
 import { engineLayer, serverLayer } from "../layers.ts"
 import { given, spanOptions } from "../numerics.ts"
 import { makeOutput, type Output, size } from "../output.ts"
+import { listenAt, rangesOf } from "../ranges.ts"
 import { firstSignal } from "../runMain.ts"
 import { modelOf } from "../sessions.ts"
 import type { serve } from "../specs.ts"
@@ -24,14 +25,24 @@ type Values = Parsed<typeof serve.options>["values"]
 
 /** Sessions are no longer than this by default, whatever the model could do. */
 const MOST_TOKENS = 4096
+const LISTEN = "ws://127.0.0.1:0"
 
 export const run = ({ values }: Parsed<typeof serve.options>): Effect.Effect<void, unknown> =>
   Effect.gen(function* () {
     const output = makeOutput(values.json)
     const model = yield* modelOf(values)
+    const ranges = yield* rangesOf(values.blocks ?? "auto", model.blocks)
+    if (ranges.length > 1 && values.announce.length > 0)
+      return yield* Effect.fail(
+        new UsageError("--announce takes one range of --blocks: each range has its own address")
+      )
     const servers: Array<Server> = []
-    for (const wanted of yield* rangesOf(values.blocks ?? "auto", model.blocks))
-      servers.push(yield* start(values, model, wanted, output))
+    for (const [index, wanted] of ranges.entries()) {
+      const listen = listenAt(values.listen ?? LISTEN, index)
+      servers.push(
+        yield* start(values, model, wanted, { listen, join: [...values.join, ...directory(servers)] }, output)
+      )
+    }
     yield* stopped(values.parent)
     output.note("draining")
     yield* Effect.all(
@@ -41,11 +52,21 @@ export const run = ({ values }: Parsed<typeof serve.options>): Effect.Effect<voi
     if (output.isJson) output.event({ event: "stopped" })
   }).pipe(Effect.scoped, Effect.provide(engineLayer))
 
+interface Place {
+  readonly listen: string
+  /** The directories to announce to. */
+  readonly join: ReadonlyArray<string>
+}
+
+/** The first server of this process is a directory for the others: whoever asks it hears of all ranges. */
+const directory = ([first]: ReadonlyArray<Server>): ReadonlyArray<string> =>
+  first === undefined ? [] : [reachableAddress(first.address, "127.0.0.1") ?? first.address]
+
 /** Loads and serves one range. */
-const start = (values: Values, model: Model, wanted: BlockRange | "auto", output: Output) =>
+const start = (values: Values, model: Model, wanted: BlockRange | "auto", { listen, join }: Place, output: Output) =>
   Effect.gen(function* () {
     const started = performance.now()
-    const context = yield* Layer.build(serverLayer(values.join))
+    const context = yield* Layer.build(serverLayer(join))
     const { from, to } = wanted === "auto" ? yield* Effect.provide(chooseAuto(values, model), context) : wanted
     if (!output.isJson) output.note(`loading blocks ${from}:${to} of ${model.name}`)
     else output.event({ event: "loading", blocks: [from, to] })
@@ -55,7 +76,7 @@ const start = (values: Values, model: Model, wanted: BlockRange | "auto", output
     const server = yield* serveSpan({
       model: { digest: model.digest, name: model.name, blocks: model.blocks },
       span,
-      listen: values.listen ?? "ws://127.0.0.1:0",
+      listen,
       maxTokens: Math.min(values["max-tokens"] ?? MOST_TOKENS, model.contextLength),
       version,
       ...(values.announce.length === 0 ? {} : { announce: values.announce }),
@@ -89,8 +110,15 @@ const start = (values: Values, model: Model, wanted: BlockRange | "auto", output
         `        join with --join ${server.address}`
       ].join("\n")
     )
+    if (join.length > 0) yield* Effect.forkScoped(Effect.provide(warnIfAlone(output), context))
     return server
   })
+
+/** A server may start before those it joins, and goes on trying; but a mistyped address should not go unnoticed. */
+const warnIfAlone = (output: Output) =>
+  Effect.flatMap(Discovery, ({ refresh }) =>
+    Effect.catchAll(refresh, ({ message }) => Effect.sync(() => output.note(`${message}; still trying`)))
+  )
 
 const chooseAuto = (values: Values, model: Model) =>
   Effect.gen(function* () {
@@ -100,21 +128,6 @@ const chooseAuto = (values: Values, model: Model) =>
     const known = discovery.known().filter(({ model: digest }) => digest === model.digest)
     return chooseBlocks(known, model.blocks, values["max-blocks"] ?? model.blocks)
   })
-
-/** "0:10,20:30" as ranges within [0, blocks). */
-const rangesOf = (said: string, blocks: number): Effect.Effect<ReadonlyArray<BlockRange | "auto">, UsageError> => {
-  if (said === "auto") return Effect.succeed(["auto"])
-  const ranges: Array<BlockRange> = []
-  for (const part of said.split(",")) {
-    const match = /^(\d+):(\d+)$/.exec(part.trim())
-    const [from, to] = [Number(match?.[1]), Number(match?.[2])]
-    if (match === null || from >= to || to > blocks) {
-      return Effect.fail(new UsageError(`--blocks must be "auto" or ranges A:B with A < B <= ${blocks}: got "${said}"`))
-    }
-    ranges.push({ from, to })
-  }
-  return Effect.succeed(ranges)
-}
 
 /** Succeeds when the server is to stop: at a signal, or when the parent that watches it is gone. */
 const stopped = (parent: boolean): Effect.Effect<void> =>
