@@ -1,66 +1,157 @@
 /**
- * Three servers on loopback beside one process; several streams; time to the first token; beside Petals' figures.
- * usage: node --import tsx --conditions=swarm-src bench/chain.ts [MODEL.gguf]
+ * Three servers on loopback: one stream against one process, several streams against one, prefill, time to the first
+ * token, what a hop costs over computing; beside Petals.
+ *
+ *     node --import tsx --conditions=swarm-src bench/chain.ts [smollm2|synthetic|FILE.gguf] [--servers 3] [--rounds 5]
+ *       [--quick] [--json] [-- OPTIONS OF swarm bench]
  * @module
  */
 import * as path from "node:path"
 import { parseArgs } from "node:util"
-import { bench, environment, median, smollm2, table } from "./support.ts"
+import { layer } from "@swarm/engine"
+import { Effect } from "effect"
+import { SHORT, timeHops } from "./support/hops.ts"
+import { modelFile } from "./support/models.ts"
+import { swarmBench } from "./support/processes.ts"
+import { makeReport, type Row } from "./support/report.ts"
+import { median, ratios } from "./support/statistics.ts"
 
-/** Petals 2.2.0, SmolLM2-135M in float32, three servers of ten blocks on a machine of two cores, one thread each. */
-const PETALS = { decode: 8.6, prefill: 176, fourStreams: 15 }
+/**
+ * petals 2.2.0.post1 (torch 2.2.2, hivemind 1.1.10.post2) on a machine of this kind, November 2026: SmolLM2-135M in
+ * float32, three servers of ten blocks on loopback, a torch thread each, two cores. Middles of what was seen.
+ */
+const PETALS = { decode: 8.6, afterLong: 7.4, prefill: 176, fourStreams: 15, firstToken: 0.24 } as const
 
+/** What is to be reached: in one process's or one stream's rate, and times as fast as Petals. */
+const MUST: Readonly<Record<string, { readonly chain: number; readonly eight: number }>> = {
+  smollm2: { chain: 0.7, eight: 1.7 },
+  synthetic: { chain: 0.9, eight: 2.2 }
+}
+const PETALS_MUST = { decode: 5, prefill: 2, fourStreams: 6, firstToken: 2.4 } as const
+/** Milliseconds of a hop over computing, at most. */
+const HOP_MUST = 0.5
+
+const split = process.argv.indexOf("--")
+const passed = split < 0 ? [] : process.argv.slice(split + 1)
 const { values, positionals } = parseArgs({
+  args: process.argv.slice(2, split < 0 ? undefined : split),
   allowPositionals: true,
-  options: { rounds: { type: "string", default: "3" } }
+  options: {
+    servers: { type: "string", default: "3" },
+    rounds: { type: "string", default: "5" },
+    quick: { type: "boolean", default: false },
+    json: { type: "boolean", default: false }
+  }
 })
-const model = positionals[0] ?? smollm2
-const short = ["--prompt-tokens", "16", "--repetitions", "2"]
-const rates: Record<string, Array<number>> = {}
-const note = (name: string, found: ReadonlyArray<number>) => {
-  rates[name] = [...(rates[name] ?? []), ...found]
-}
-for (let round = 0; round < Number(values.rounds); round++) {
-  note("one process", bench(model, ...short).tg)
-  const chain = bench(model, "--swarm", "3", "--repetitions", "2")
-  note("three servers", chain.tg)
-  note("prefill 512", chain.pp)
-  note(
-    "first token",
-    bench(model, "--swarm", "3", ...short)
-      .pp.slice(1)
-      .map((rate) => 16 / rate)
+const model = modelFile(positionals[0])
+const { servers } = values
+const rounds = values.quick ? 1 : Number(values.rounds)
+const tokens = values.quick ? 16 : 128
+const long = values.quick ? 64 : 512
+
+const bench = (prompt: number, streams: number, chained: boolean) =>
+  swarmBench(
+    ...["--model", model, "--repetitions", "1", "--new-tokens", String(tokens), "--prompt-tokens", String(prompt)],
+    ...["--streams", String(streams), ...(chained ? ["--swarm", servers] : []), ...passed]
   )
-  note("four streams", bench(model, "--swarm", "3", "--streams", "4", ...short).tg)
-  note("eight streams", bench(model, "--swarm", "3", "--streams", "8", ...short).tg)
+
+const report = await makeReport(values.json, { model: path.basename(model), servers, rounds })
+const found: Record<"alone" | "chain" | "four" | "eight" | "prefill", Array<number>> = {
+  alone: [],
+  chain: [],
+  four: [],
+  eight: [],
+  prefill: []
 }
-const of = (name: string) => median(rates[name] ?? [])
-const one = of("one process")
-const three = of("three servers")
-console.log(`${path.basename(model)}, three servers on loopback, one thread each, ${environment()}`)
-console.log(
-  table(
-    ["", "value", "beside"],
-    [
-      ["one process, tg128 tokens/s", one, ""],
-      [
-        "three servers, one stream, tokens/s",
-        three,
-        `${(three / one).toFixed(2)} of one process; ${(three / PETALS.decode).toFixed(1)} x Petals`
-      ],
-      ["overhead of a hop, ms", (1000 / three - 1000 / one) / 3, "(difference of a token's time) / 3"],
-      [
-        "four streams in all, tokens/s",
-        of("four streams"),
-        `${(of("four streams") / three).toFixed(2)} of one stream; ${(of("four streams") / PETALS.fourStreams).toFixed(1)} x Petals`
-      ],
-      [
-        "eight streams in all, tokens/s",
-        of("eight streams"),
-        `${(of("eight streams") / three).toFixed(2)} of one stream`
-      ],
-      ["prefill 512, tokens/s", of("prefill 512"), `${(of("prefill 512") / PETALS.prefill).toFixed(1)} x Petals`],
-      ["first token of 16, s", of("first token"), "Petals 0.24"]
-    ]
-  )
+for (let round = 0; round < rounds; round++) {
+  found.alone.push(...(await bench(SHORT, 1, false)).tg)
+  const chain = await bench(long, 1, true)
+  found.chain.push(...chain.tg)
+  found.prefill.push(...chain.pp)
+  found.four.push(...(await bench(SHORT, 4, true)).tg)
+  found.eight.push(...(await bench(SHORT, 8, true)).tg)
+  report.sample({
+    round,
+    ...Object.fromEntries(Object.entries(found).map(([name, all]) => [name, all.at(-1) ?? Number.NaN]))
+  })
+}
+
+const hops = await Effect.runPromise(
+  Effect.forEach([1, Number(servers)], (count) => timeHops(model, count, tokens, long)).pipe(Effect.provide(layer))
+)
+const times = hops.at(-1)
+
+const isPetals = path.basename(model).startsWith("SmolLM2-135M") && servers === "3"
+/** Against Petals: how many times as fast. `theirs` in the unit of `value`. */
+const petals = (value: number, theirs: number, must?: number, longIsBad = false): Row =>
+  isPetals
+    ? {
+        Petals: theirs,
+        "x Petals": longIsBad ? theirs / value : value / theirs,
+        ...(must === undefined ? {} : { "x Petals must": must })
+      }
+    : {}
+const row = (
+  what: string,
+  all: ReadonlyArray<number>,
+  beside: string,
+  others: ReadonlyArray<number>,
+  must?: number
+): Row => ({
+  what,
+  median: median(all),
+  "ratio to": beside,
+  ratio: median(ratios(all, others)),
+  ...(must === undefined ? {} : { "ratio must": must })
+})
+const must = servers === "3" ? MUST[(positionals[0] ?? "smollm2").split(":")[0] ?? ""] : undefined
+const alone = "one process"
+const chain = "one stream of the chain"
+const afterLong = 1000 / (times?.afterLong ?? Number.NaN)
+const firstToken = (times?.firstToken ?? Number.NaN) / 1000
+report.table(`${servers} servers on loopback, medians of ${rounds} rounds; ratios are taken within rounds`, [
+  { what: `${alone}, tokens/s`, median: median(found.alone) },
+  {
+    ...row(`${chain}, tokens/s`, found.chain, alone, found.alone, must?.chain),
+    ...petals(median(found.chain), PETALS.decode, PETALS_MUST.decode)
+  },
+  {
+    ...row("four streams in all, tokens/s", found.four, chain, found.chain),
+    ...petals(median(found.four), PETALS.fourStreams, PETALS_MUST.fourStreams)
+  },
+  row("eight streams in all, tokens/s", found.eight, chain, found.chain, must?.eight),
+  {
+    what: `prefill ${long}, tokens/s`,
+    median: median(found.prefill),
+    ...petals(median(found.prefill), PETALS.prefill, PETALS_MUST.prefill)
+  },
+  {
+    what: `one stream behind a prompt of ${long}, tokens/s`,
+    median: afterLong,
+    ...petals(afterLong, PETALS.afterLong)
+  },
+  {
+    what: `a session opened, ${SHORT} tokens fed, the first token known, s`,
+    median: firstToken,
+    ...petals(firstToken, PETALS.firstToken, PETALS_MUST.firstToken, true)
+  },
+  {
+    what: "overhead of a hop by difference, ms",
+    median: median(
+      found.chain.map((rate, round) => (1000 / rate - 1000 / (found.alone[round] ?? Number.NaN)) / Number(servers))
+    )
+  }
+])
+report.table(
+  `Where a token's time goes, ms, medians over ${tokens} tokens; runs are timed inside the servers`,
+  hops.map(({ servers, chain, compute, overheadPerHop, head, tcpRoundTrip }) => ({
+    servers,
+    "chain, there and back": chain,
+    "computing in servers": compute,
+    "overhead per hop": overheadPerHop,
+    "overhead must": HOP_MUST,
+    "head at the client": head,
+    "raw TCP round trip": tcpRoundTrip,
+    "messages' floor per hop": ((servers + 1) * tcpRoundTrip) / (2 * servers)
+  }))
 )
