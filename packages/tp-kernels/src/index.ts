@@ -1,0 +1,28 @@
+/**
+ * Tensor parallelism: permutations, shard plans, collectives, costs.
+ * @module
+ */
+export * from "./between.ts"
+export * from "./Channel.ts"
+export * from "./Communicator.ts"
+export * from "./collectives.ts"
+export * from "./compression.ts"
+export * from "./cost.ts"
+export * from "./GroupedLinear.ts"
+export * from "./memoryChannels.ts"
+export * from "./orders.ts"
+export * from "./overlap.ts"
+export * from "./PairPlan.ts"
+export * from "./PairShard.ts"
+export * from "./PlanError.ts"
+export * from "./permutation.ts"
+export * from "./portChannel.ts"
+export * from "./predict.ts"
+export * from "./product.ts"
+export * from "./published.ts"
+export * from "./RankLost.ts"
+export * from "./runPair.ts"
+export * from "./Structure.ts"
+export * from "./schedule.ts"
+export * from "./slice.ts"
+export * from "./topK.ts"
