@@ -65,9 +65,10 @@ export const loadSpan = (
       },
       options.weightFolder
     )
-    const scope = yield* Effect.scope
+    // graphs that are loaded late, too, close after the runner: what waits in its queue needs them
+    const graphs = yield* Effect.acquireRelease(Scope.make(), Scope.close)
     const load = (sessions: number) =>
-      loadBatch(engine, plan, weights, sessions, reproducible, options).pipe(Scope.extend(scope))
+      loadBatch(engine, plan, weights, sessions, reproducible, options).pipe(Scope.extend(graphs))
     const single = yield* load(1)
     const runner = makeRunner(
       engine,

@@ -2,6 +2,7 @@
  * Requests for rows that share runs: what waits when a run begins goes into it together.
  * @module
  */
+import { setImmediate } from "node:timers/promises"
 
 /** x: f32 (rows, columns in), borrowed until `out`: f32 (rows, columns out) is filled. */
 export interface Piece {
@@ -40,6 +41,7 @@ export const rowQueue = (most: number, run: (pieces: ReadonlyArray<Piece>) => Pr
       } catch (cause) {
         for (const { reject } of taken) reject(cause)
       }
+      await setImmediate()
     }
     current = undefined
   }
@@ -49,7 +51,7 @@ export const rowQueue = (most: number, run: (pieces: ReadonlyArray<Piece>) => Pr
       new Promise((resolve, reject) => {
         waiting.push({ piece, resolve, reject })
         // after the sockets that are readable now: other sessions' rows may be among what they bring
-        current ??= new Promise((begun) => setImmediate(() => begun(loop())))
+        current ??= setImmediate().then(loop)
       }),
     /** Settles when nothing waits and no run is under way. */
     idle: async (): Promise<void> => {

@@ -5,6 +5,7 @@
  * stalls nobody and is never starved.
  * @module
  */
+import { setImmediate } from "node:timers/promises"
 import type { Span } from "@swarm/compute"
 import type { Session, Work } from "./Session.ts"
 
@@ -80,7 +81,11 @@ export const makeScheduler = (
   }
 
   const loop = async (): Promise<void> => {
-    for (let picked = pick(); picked.length > 0; picked = pick()) await run(picked)
+    for (let picked = pick(); picked.length > 0; picked = pick()) {
+      await run(picked)
+      // rows leave, and what has come meanwhile shares the next run
+      await setImmediate()
+    }
     current = undefined
   }
 
@@ -89,7 +94,7 @@ export const makeScheduler = (
       if (session.ready() === 0) return
       waiting.add(session)
       // after the sockets that are readable now: what they bring shares the run
-      current ??= new Promise((resolve) => setImmediate(() => resolve(loop())))
+      current ??= setImmediate().then(loop)
     },
     queue: () => waiting.size,
     idle: async () => {

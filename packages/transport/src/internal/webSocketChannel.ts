@@ -2,6 +2,7 @@
  * A WebSocket as a channel.
  * @module
  */
+import type { Duplex } from "node:stream"
 import * as Effect from "effect/Effect"
 import type WebSocket from "ws"
 import { GRACE_SECONDS, MAX_WAITING_BYTES, MAX_WAITING_MESSAGES } from "../Limits.ts"
@@ -24,11 +25,27 @@ export interface SocketChannel {
   readonly shutdown: (reason: string) => Effect.Effect<void>
 }
 
-/** Wraps an open socket; call it in the turn in which the socket opened, or its first messages are lost. */
-export const makeSocketChannel = (socket: WebSocket, remote: string): SocketChannel => {
+/**
+ * Wraps an open socket; call it in the turn in which the socket opened, or its first messages are lost.
+ *
+ * @param stream what carries the socket's bytes
+ */
+export const makeSocketChannel = (socket: WebSocket, stream: Duplex, remote: string): SocketChannel => {
   const closing = new Closing(remote)
   const inbox = new Inbox<Uint8Array>(MAX_WAITING_MESSAGES, MAX_WAITING_BYTES)
   let cut: NodeJS.Timeout | undefined
+  let gathering = false
+
+  /** What is sent in one turn leaves in one write: sessions that shared a run arrive together, and share the next. */
+  const gather = (): void => {
+    if (gathering) return
+    gathering = true
+    stream.cork()
+    process.nextTick(() => {
+      gathering = false
+      stream.uncork()
+    })
+  }
 
   const end = (reason: ChannelClosed["reason"], detail: string, code: number): void => {
     if (closing.settle(reason, detail) === undefined) return
@@ -58,6 +75,7 @@ export const makeSocketChannel = (socket: WebSocket, remote: string): SocketChan
       remote,
       send: (message) => {
         if (closing.closed !== undefined || socket.readyState !== socket.OPEN) return false
+        gather()
         socket.send(message)
         return true
       },

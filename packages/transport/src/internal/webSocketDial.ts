@@ -55,12 +55,14 @@ const open = (
       socket.on("error", () => {}) // terminating a socket that is still connecting reports it
       socket.terminate()
     }
-    socket.once("open", () => {
-      clearTimeout(timer)
-      socket.removeAllListeners()
-      const opened = makeSocketChannel(socket, address)
-      onOpen(opened)
-      resume(Effect.succeed(opened))
+    socket.once("upgrade", ({ socket: stream }) => {
+      socket.once("open", () => {
+        clearTimeout(timer)
+        socket.removeAllListeners()
+        const opened = makeSocketChannel(socket, stream, address)
+        onOpen(opened)
+        resume(Effect.succeed(opened))
+      })
     })
     socket.once("error", (error: Error & { readonly code?: string }) => {
       stop()
