@@ -26,9 +26,9 @@ console.log(read(changed(200, 1)))
 console.log(read(changed(8, 9)))
 console.log(read(changed(20, 255, 255, 255, 255)))
 console.log(read(frame.subarray(0, 100)))
-// prints: 472 bytes, of which 384 are activations
+// prints: 432 bytes, of which 384 are activations
 // step
 // checksum: the bytes were changed
-// version: the layout is of version 9, not 1
+// version: the layout is of version 9, not 2
 // limit: 4294967295 bytes of payload: at most 33554432
-// length: 100 bytes came where the prefix says 472
+// length: 100 bytes came where the prefix says 432

@@ -11,7 +11,7 @@
  * | 12 | 4 | request number; 0: a notification |
  * | 16 | 4 | b, bytes of the body |
  * | 20 | 4 | p, bytes of the payload |
- * | 24 | b | body: a MessagePack map |
+ * | 24 | b | body: a MessagePack map; for rows of activations the fields of `internal/rowsBody.ts` |
  * | | 0–7 | zeros, so that the payload starts at a multiple of 8 |
  * | | p | payload |
  *
@@ -21,6 +21,7 @@ import { crc32 } from "node:zlib"
 import { checkBody } from "./internal/bodies.ts"
 import { kindOf, numberOf } from "./internal/kinds.ts"
 import { pack, unpack } from "./internal/msgpack.ts"
+import { isRowsKind, packRows, type RowsKind, unpackRows } from "./internal/rowsBody.ts"
 import { MAX_BODY, MAX_PAYLOAD } from "./Limits.ts"
 import type { Kind, Messages } from "./Message.ts"
 import { ProtocolError } from "./ProtocolError.ts"
@@ -51,7 +52,7 @@ export type Payload = Uint8Array | ReadonlyArray<Uint8Array> | PayloadWriter
 /** Bytes before the body. */
 export const PREFIX_BYTES = 24
 /** Version of the layout above; the messages' version is negotiated in `hello`. */
-export const FRAME_VERSION = 1
+export const FRAME_VERSION = 2
 
 const MAGIC = 0x4d525753 // "SWRM" as bytes in order
 const EMPTY = new Uint8Array(0)
@@ -85,7 +86,7 @@ export const encodeFrame = <K extends Kind>(
   if (!Number.isInteger(request) || request < 0 || request > MAX_REQUEST) {
     throw new RangeError(`Cannot encode "${kind}": the request number must be a u32: got ${request}`)
   }
-  const packed = pack(checkedBody(kind, body))
+  const packed = packBody(kind, checkedBody(kind, body))
   const payloadBytes = sizeOf(payload)
   if (packed.length > MAX_BODY) throw new RangeError(`Cannot encode "${kind}": ${packed.length} bytes of body`)
   if (!Number.isInteger(payloadBytes) || payloadBytes < 0 || payloadBytes > MAX_PAYLOAD)
@@ -136,7 +137,8 @@ export const decodeFrame = (bytes: Uint8Array): Frame => {
   const kind = kindOf(view.getUint8(9))
   if (kind === undefined) throw new ProtocolError("kind", `no message has the number ${view.getUint8(9)}`)
 
-  const body = checkBody(kind, unpack(bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + bodyBytes)))
+  const packed = bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + bodyBytes)
+  const body = checkBody(kind, isRowsKind(kind) ? unpackRows(kind, packed) : unpack(packed))
   const unaligned = payloadBytes > 0 && ((bytes.byteOffset + start) & 7) !== 0
   const payload = unaligned
     ? Uint8Array.prototype.slice.call(bytes, start)
@@ -153,6 +155,10 @@ const checkedBody = <K extends Kind>(kind: K, body: Messages[K]): Messages[K] =>
     throw error instanceof ProtocolError ? new TypeError(`Cannot encode "${kind}": ${error.detail}`) : error
   }
 }
+
+const packBody = (kind: Kind, body: Messages[Kind]): Uint8Array => (isRows(kind, body) ? packRows(body) : pack(body))
+
+const isRows = (kind: Kind, _body: Messages[Kind]): _body is Messages[RowsKind] => isRowsKind(kind)
 
 const sizeOf = (payload: Payload): number => {
   if (payload instanceof Uint8Array) return payload.length

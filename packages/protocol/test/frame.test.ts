@@ -48,11 +48,23 @@ describe("encodeFrame and decodeFrame", () => {
 
   it("read bytes made by other software, ignoring a field they do not know", () => {
     // made with Python's struct and zlib.crc32: {"session": "s-1", "extra": 1}, request 5, payload 1 2 3
-    const hex = "5357524dd7f429070113000005000000140000000300000082a773657373696f6ea3732d31a565787472610100000000010203"
+    const hex = "5357524ddaef1dce0213000005000000140000000300000082a773657373696f6ea3732d31a565787472610100000000010203"
     const frame = decodeFrame(Buffer.from(hex, "hex"))
     assert.deepStrictEqual(
       { ...frame, payload: [...frame.payload] },
       { kind: "close", request: 5, body: { session: "s-1" }, payload: [1, 2, 3] }
+    )
+  })
+
+  it("read rows made by other software", () => {
+    // made with Python's struct and zlib.crc32: epoch 7, position 300, 2 tokens, f16, the last row, session "s-é"
+    const hex =
+      "5357524d608f9468020f0000000000001400000004000000070000002c0100000200000001010400732dc3a90000000001020304"
+    const frame = decodeFrame(Buffer.from(hex, "hex"))
+    const body = { session: "s-é", epoch: 7, position: 300, tokens: 2, codec: "f16", want: "last" }
+    assert.deepStrictEqual(
+      { ...frame, payload: [...frame.payload] },
+      { kind: "step", request: 0, body, payload: [1, 2, 3, 4] }
     )
   })
 
@@ -133,7 +145,7 @@ describe("decodeFrame refuses", () => {
     ["nothing", "length", new Uint8Array(0)],
     ["half a prefix", "length", good.slice(0, PREFIX_BYTES - 1)],
     ["another magic", "magic", changed((v) => v.setUint32(0, 0))],
-    ["another version", "version", changed((v) => v.setUint8(8, 2))],
+    ["another version", "version", changed((v) => v.setUint8(8, 1))],
     ["a huge body, before it allocates", "limit", changed((v) => v.setUint32(16, MAX_BODY + 1, true))],
     ["a huge payload, before it allocates", "limit", changed((v) => v.setUint32(20, 0xffff_ffff, true))],
     ["a frame cut short", "length", good.slice(0, -1)],

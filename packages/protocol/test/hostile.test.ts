@@ -1,5 +1,13 @@
 import { crc32 } from "node:zlib"
-import { decodeFrame, encodeFrame, type Frame, type Kind, MAX_BODY, ProtocolError } from "@swarm/protocol"
+import {
+  decodeFrame,
+  encodeFrame,
+  FRAME_VERSION,
+  type Frame,
+  type Kind,
+  MAX_BODY,
+  ProtocolError
+} from "@swarm/protocol"
 import { assert, describe, it } from "vitest"
 import { announcement, samples } from "./samples.ts"
 
@@ -17,7 +25,7 @@ const forge = (kind: number, body: Uint8Array, payload = new Uint8Array(0)): Uin
   const start = 24 + Math.ceil(body.length / 8) * 8
   const frame = new Uint8Array(start + payload.length)
   const view = new DataView(frame.buffer)
-  frame.set([0x53, 0x57, 0x52, 0x4d, 0, 0, 0, 0, 1, kind])
+  frame.set([0x53, 0x57, 0x52, 0x4d, 0, 0, 0, 0, FRAME_VERSION, kind])
   view.setUint32(16, body.length, true)
   view.setUint32(20, payload.length, true)
   frame.set(body, 24)
@@ -34,6 +42,10 @@ const sign = (frame: Uint8Array): Uint8Array => {
 const PING = 4
 const FIND = 8
 const FOUND = 9
+const STEP = 15
+
+/** A body of rows: epoch 1, position 2, three tokens, then what is given. */
+const rowsBody = (...rest: ReadonlyArray<number>) => [1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, ...rest]
 
 /** The frame, or undefined for a ProtocolError; anything else is thrown on. */
 const tryDecode = (bytes: Uint8Array): Frame | undefined => {
@@ -69,6 +81,14 @@ describe("hostile bodies", () => {
     ["a number that is not finite", PING, [0x81, ...text("nonce"), 0xcb, 0x7f, 0xf0, 0, 0, 0, 0, 0, 0]],
     ["NaN", PING, [0x81, ...text("nonce"), 0xcb, 0x7f, 0xf8, 0, 0, 0, 0, 0, 0]],
     ["an integer beyond 2^53", PING, [0x81, ...text("nonce"), 0xcf, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff]],
+    ["no rows", STEP, []],
+    ["rows cut short", STEP, rowsBody(1, 1, 0)],
+    ["rows of nobody", STEP, rowsBody(1, 1, 0, 0)],
+    ["rows whose session is longer than the body", STEP, rowsBody(1, 1, 2, 0, 0x61)],
+    ["rows whose session is shorter than the body", STEP, rowsBody(1, 1, 1, 0, 0x61, 0x61)],
+    ["rows of an unknown codec", STEP, rowsBody(200, 1, 1, 0, 0x61)],
+    ["rows that somebody wants otherwise", STEP, rowsBody(1, 2, 1, 0, 0x61)],
+    ["rows as a map", STEP, [0x81, ...text("session"), ...text("a")]],
     ["ten thousand levels", FOUND, [0x81, ...text("announcements"), ...Array<number>(10_000).fill(0x91), 0xc0]],
     [
       "a hundred thousand maps",
@@ -79,6 +99,20 @@ describe("hostile bodies", () => {
   for (const [what, kind, body] of attacks) {
     it(`are refused: ${what}`, () => assert.isUndefined(tryDecode(forge(kind, Uint8Array.from(body)))))
   }
+
+  it("are those of the bodies above: without the attack they are read", () => {
+    assert.deepStrictEqual(tryDecode(forge(STEP, Uint8Array.from(rowsBody(1, 1, 1, 0, 0x61))))?.body, {
+      session: "a",
+      epoch: 1,
+      position: 2,
+      tokens: 3,
+      codec: "f16",
+      want: "last"
+    })
+    assert.deepStrictEqual(tryDecode(forge(FIND, Uint8Array.from([0x81, ...text("model"), ...text("m")])))?.body, {
+      model: "m"
+    })
+  })
 
   it("cannot reach a prototype", () => {
     const evil = [0x81, ...text("polluted"), 0xc3]

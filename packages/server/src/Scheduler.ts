@@ -14,6 +14,8 @@ export interface SchedulerOptions {
   readonly sharedChunk?: number
   /** Tokens of a prefill chunk when nobody else waits. @default 256 */
   readonly chunk?: number
+  /** Whether no other session can have something to compute: then a step starts at once. @default never */
+  readonly isAlone?: () => boolean
 }
 
 export interface Scheduler {
@@ -38,7 +40,7 @@ export const makeScheduler = (
   failed: (session: Session, cause: unknown) => void,
   options: SchedulerOptions = {}
 ): Scheduler => {
-  const { sharedChunk = 64, chunk = 256 } = options
+  const { sharedChunk = 64, chunk = 256, isAlone = () => false } = options
   const waiting = new Set<Session>()
   let current: Promise<void> | undefined
 
@@ -94,7 +96,7 @@ export const makeScheduler = (
       if (session.ready() === 0) return
       waiting.add(session)
       // after the sockets that are readable now: what they bring shares the run
-      current ??= setImmediate().then(loop)
+      current ??= (isAlone() ? Promise.resolve() : setImmediate()).then(loop)
     },
     queue: () => waiting.size,
     idle: async () => {

@@ -57,15 +57,16 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
     // the scheduler calls the peer, which wakes the scheduler
     const later: { peer?: Peer } = {}
     const outlet = makeOutlet(span.hiddenSize)
+    const budget = makeBudget(span, maxTokens, options.kvBytes, settings.idleSeconds)
     const host: Host = {
       span,
       outlet,
-      budget: makeBudget(span, maxTokens, options.kvBytes, settings.idleSeconds),
+      budget,
       scheduler: makeScheduler(
         span,
         (session, work, rows) => later.peer?.done(session, work, rows),
         (session, cause) => later.peer?.failed(session, cause),
-        options.scheduler
+        { ...options.scheduler, isAlone: () => budget.sessions() === 1 }
       )
     }
 

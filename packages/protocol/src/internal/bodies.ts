@@ -4,9 +4,10 @@
  */
 import type { Fault, FaultCode, FaultKind } from "../Fault.ts"
 import { MAX_ADDRESSES, MAX_ANNOUNCEMENTS, MAX_BLOCKS, MAX_DETAIL, MAX_TOKENS, MAX_VERSIONS } from "../Limits.ts"
-import type { Announcement, Hello, Kind, Link, Messages, Next, Rows, Status, Step, WireCodec } from "../Message.ts"
+import type { Announcement, Hello, Kind, Link, Messages, Next, Rows, Status, Step } from "../Message.ts"
 import { ProtocolError } from "../ProtocolError.ts"
 import * as Field from "./fields.ts"
+import { CODECS, WANTS } from "./rowsBody.ts"
 
 const FAULT_KINDS: ReadonlyArray<FaultKind> = ["elsewhere", "later", "never"]
 const FAULT_CODES: ReadonlyArray<FaultCode> = [
@@ -26,7 +27,6 @@ const FAULT_CODES: ReadonlyArray<FaultCode> = [
   "deadline",
   "engine"
 ]
-const CODECS: ReadonlyArray<WireCodec> = ["f32", "f16", "bf16", "int8"]
 
 /**
  * The body of a message of this kind.
@@ -122,7 +122,7 @@ const rows = (f: Field.Fields): Rows => {
   }
 }
 
-const step = (f: Field.Fields): Step => ({ ...rows(f), want: Field.word(f, "want", ["all", "last"]) })
+const step = (f: Field.Fields): Step => ({ ...rows(f), want: Field.word(f, "want", WANTS) })
 
 const status = (f: Field.Fields): Status => ({
   announcement: Field.has(f, "announcement") ? announcement(Field.fields(f.announcement, "announcement")) : undefined,

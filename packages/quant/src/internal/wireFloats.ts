@@ -60,7 +60,15 @@ export const f16: Codec = {
   },
   decode: (data, out) => {
     checkData(f16, data, out)
-    for (let i = 0; i < out.length; i++) out[i] = HALF[data[2 * i]! | (data[2 * i + 1]! << 8)]!
+    const words = bitsOf(out)
+    for (let i = 0; i < words.length; i++) {
+      const half = data[2 * i]! | (data[2 * i + 1]! << 8)
+      const magnitude = half & 0x7fff
+      // the table of all halves is 256 kB: after a run of blocks it is in no cache
+      if (magnitude >= 0x0400 && magnitude < 0x7c00)
+        words[i] = ((half & 0x8000) << 16) | ((magnitude << 13) + 0x38000000)
+      else out[i] = HALF[half]!
+    }
   }
 }
 
