@@ -25,7 +25,7 @@ export interface Span {
   readonly hiddenSize: number
   /** Greatest number of steps in one run. */
   readonly maxSessions: number
-  /** Whether results do not depend on chunking and batching (DESIGN 4.1). */
+  /** Whether results do not depend on chunking and batching (docs/numerics.md). */
   readonly reproducible: boolean
   /** Bytes of weights (packed) and of KV per token. */
   readonly weightBytes: number

@@ -1,9 +1,10 @@
 /**
  * Loads a span of blocks: weights from the cache, graphs for one to eight sessions, a probe.
  *
- * Reproducibility (DESIGN 4.1): the matmul kernels give bit-equal rows for every count of rows but one, and attention
- * for every count of queries but one. So a lone token is run as two equal rows, and in graphs for several sessions each
- * attention repeats its last query. Then a row depends neither on how a prompt is cut nor on who shares the run.
+ * Reproducibility (docs/numerics.md): the matmul kernels give bit-equal rows for every count of rows but one, and
+ * attention for every count of queries but one. So a lone token is run as two equal rows, and in graphs for several
+ * sessions each attention repeats its last query. Then a row depends neither on how a prompt is cut nor on who shares
+ * the run.
  * @module
  */
 import { Engine, type EngineError, type Service as EngineService } from "@swarm/engine"

@@ -1,6 +1,6 @@
 /**
  * Weights on disk in the form that the kernels map: written once per span, format, runtime and kind of processor,
- * then shared by every program and process of the machine through the page cache (DESIGN section 4).
+ * then shared by every program and process of the machine through the page cache (docs/architecture.md).
  * @module
  */
 import { createHash, randomBytes } from "node:crypto"

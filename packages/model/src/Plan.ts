@@ -46,8 +46,8 @@ export interface Initializer {
 }
 
 /**
- * Offsets of a linear layer that an engine may carry in its packed weights instead of the graph adding them (DESIGN
- * section 4: formats with a float minimum). Each array is read from disk at each call.
+ * Offsets of a linear layer that an engine may carry in its packed weights instead of the graph adding them (Q4_1,
+ * Q4_K and others, docs/numerics.md). Each array is read from disk at each call.
  */
 export interface OffsetFold {
   /** Name of the initializer with the codes. */

@@ -3,9 +3,8 @@
  * @see {@link https://github.com/ggml-org/ggml/blob/master/docs/gguf.md}
  * @module
  */
-import * as fs from "node:fs"
 import { type BlockType, blockTypeName, blockTypes } from "@swarm/quant"
-import { FormatError } from "@swarm/tensor"
+import { FormatError, readAt, withFile } from "@swarm/tensor"
 import { type MetadataValue, readEntry, readValue, type ValueLocation } from "./internal/ggufMetadata.ts"
 import { HeaderReader } from "./internal/HeaderReader.ts"
 
@@ -67,7 +66,7 @@ const MAGIC = 0x46554747 // "GGUF"
  * outside the file or over another.
  */
 export const openGguf = (file: string): Gguf => {
-  const header = withFile(file, (fd, size) => readHeader(file, fd, size))
+  const header = withFile(file, (descriptor, size) => readHeader(file, descriptor, size))
   const { values, tensors } = header
   return {
     file,
@@ -79,7 +78,9 @@ export const openGguf = (file: string): Gguf => {
         const location = values.get(key)
         if (location === undefined) return undefined
         if (location.scalar !== undefined) return location.scalar
-        return withFile(file, (fd, size) => readValue(new HeaderReader(fd, file, size, location.offset), location.type))
+        return withFile(file, (descriptor, size) =>
+          readValue(new HeaderReader(descriptor, file, size, location.offset), location.type)
+        )
       }
     },
     tensors,
@@ -92,40 +93,21 @@ export const openGguf = (file: string): Gguf => {
           `Cannot read bytes ${offset} to ${offset + count} of tensor "${name}": it has ${tensor.bytes}`
         )
       }
-      return withFile(file, (fd) => readFully(fd, file, name, tensor.offset + offset, count))
+      return withFile(
+        file,
+        (descriptor) => {
+          const out = new Uint8Array(count)
+          readAt(descriptor, out, tensor.offset + offset)
+          return out
+        },
+        name
+      )
     }
   }
 }
 
-const withFile = <A>(file: string, use: (fd: number, size: number) => A): A => {
-  let fd: number
-  try {
-    fd = fs.openSync(file, "r")
-  } catch (cause) {
-    throw new FormatError({ file, detail: "it cannot be opened", cause })
-  }
-  try {
-    const stat = fs.fstatSync(fd)
-    if (!stat.isFile()) throw new FormatError({ file, detail: "it is not a file" })
-    return use(fd, stat.size)
-  } finally {
-    fs.closeSync(fd)
-  }
-}
-
-const readFully = (fd: number, file: string, tensor: string, position: number, length: number): Uint8Array => {
-  const out = new Uint8Array(length)
-  let done = 0
-  while (done < length) {
-    const got = fs.readSync(fd, out, done, length - done, position + done)
-    if (got === 0) throw new FormatError({ file, tensor, detail: "the file has shrunk" })
-    done += got
-  }
-  return out
-}
-
-const readHeader = (file: string, fd: number, size: number) => {
-  const reader = new HeaderReader(fd, file, size)
+const readHeader = (file: string, descriptor: number, size: number) => {
+  const reader = new HeaderReader(descriptor, file, size)
   if (reader.u32() !== MAGIC) throw new FormatError({ file, detail: "it does not begin with GGUF" })
   const version = reader.u32()
   if (version !== 2 && version !== 3) {

@@ -1,7 +1,8 @@
 /**
  * A session at one hop: what it has computed, what waits, where its output goes.
  *
- * Inputs are named by position, so a step that comes twice is harmless and one that leaves a gap is seen (DESIGN 3.2).
+ * Inputs are named by position, so a step that comes twice is harmless and one that leaves a gap is seen
+ * (docs/architecture.md, "A step").
  * @module
  */
 import type { Reservation } from "@swarm/cache"

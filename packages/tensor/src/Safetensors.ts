@@ -10,7 +10,7 @@ import * as path from "node:path"
 import { toFloat32 } from "./convert.ts"
 import { countElements, type ElementType, elementBytes, type TensorArray, viewArray } from "./Element.ts"
 import { FormatError } from "./FormatError.ts"
-import { fill, withFile } from "./internal/file.ts"
+import { readAt, withFile } from "./file.ts"
 import { parseHeader, readHeader } from "./internal/header.ts"
 import { isObject, parseObject } from "./internal/json.ts"
 
@@ -76,7 +76,7 @@ const makeReader = (
       (descriptor, size) => {
         if (entry.offset + entry.bytes > size) throw new Error(`the file has shrunk to ${size} bytes`)
         const out = new Uint8Array(length)
-        fill(descriptor, out, entry.offset + offset)
+        readAt(descriptor, out, entry.offset + offset)
         return out
       },
       entry.name
@@ -134,7 +134,7 @@ const readIndex = (file: string): ReadonlyMap<string, string> =>
   withFile(file, (descriptor, size) => {
     if (size > MAX_INDEX_BYTES) throw new Error(`the index has ${size} bytes, more than ${MAX_INDEX_BYTES}`)
     const bytes = new Uint8Array(size)
-    fill(descriptor, bytes, 0)
+    readAt(descriptor, bytes, 0)
     const map = parseObject(bytes).weight_map
     if (!isObject(map)) throw new Error(`"weight_map" is not an object`)
     const names = new Map<string, string>()

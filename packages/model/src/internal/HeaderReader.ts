@@ -2,8 +2,7 @@
  * Sequential reading of a file's header through a small window, refusing to go past the end.
  * @module
  */
-import * as fs from "node:fs"
-import { FormatError } from "@swarm/tensor"
+import { FormatError, readAt } from "@swarm/tensor"
 
 const WINDOW = 1 << 18
 
@@ -121,9 +120,7 @@ export class HeaderReader {
       this.#at = 0
       const length = Math.min(Math.max(WINDOW, bytes), this.#size - this.#start)
       this.#window = Buffer.allocUnsafe(length)
-      const got = fs.readSync(this.#fd, this.#window, 0, length, this.#start)
-      if (got < bytes) throw this.fail("the file is shorter than its size says")
-      this.#window = this.#window.subarray(0, got)
+      readAt(this.#fd, this.#window, this.#start)
     }
     this.#at += bytes
     return this.#at - bytes

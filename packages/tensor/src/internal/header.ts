@@ -4,8 +4,8 @@
  */
 import { countElements, type ElementType, elementBytes } from "../Element.ts"
 import { FormatError } from "../FormatError.ts"
+import { readAt } from "../file.ts"
 import type { TensorEntry } from "../Safetensors.ts"
-import { fill } from "./file.ts"
 import { isObject, type JsonObject, parseObject } from "./json.ts"
 
 /** Greatest accepted header: the limit of the reference implementation. */
@@ -47,12 +47,12 @@ export const typeName = (type: ElementType): string => typeNames[type]
 export const readHeader = (descriptor: number, size: number): Uint8Array => {
   if (size < PREFIX_BYTES) throw new Error(`${size} bytes are too few for a header`)
   const prefix = new Uint8Array(PREFIX_BYTES)
-  fill(descriptor, prefix, 0)
+  readAt(descriptor, prefix, 0)
   const length = new DataView(prefix.buffer).getBigUint64(0, true)
   if (length > BigInt(MAX_HEADER_BYTES)) throw new Error(`a header of ${length} bytes, more than ${MAX_HEADER_BYTES}`)
   if (length > BigInt(size - PREFIX_BYTES)) throw new Error(`a header of ${length} bytes in a file of ${size}`)
   const header = new Uint8Array(Number(length))
-  fill(descriptor, header, PREFIX_BYTES)
+  readAt(descriptor, header, PREFIX_BYTES)
   return header
 }
 

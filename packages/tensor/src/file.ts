@@ -3,9 +3,9 @@
  * @module
  */
 import * as fs from "node:fs"
-import { FormatError } from "../FormatError.ts"
+import { FormatError } from "./FormatError.ts"
 
-/** One `read` call takes at most this (the system's own limit is 2^31 - 4096). */
+/** One `read` call takes at most this: the system's own limit is 2^31 - 4096, Node's 2^31 - 1. */
 const CHUNK_BYTES = 2 ** 30
 
 const failure = (file: string, cause: unknown, tensor?: string): FormatError =>
@@ -18,7 +18,10 @@ const failure = (file: string, cause: unknown, tensor?: string): FormatError =>
         cause
       })
 
-/** Runs `use` with `file` open for reading. Any failure becomes a {@link FormatError}. */
+/**
+ * Runs `use` with `file` open for reading, and its size in bytes; closes it afterwards. Whatever is thrown becomes a
+ * {@link FormatError}, with `tensor` in it.
+ */
 export const withFile = <A>(file: string, use: (descriptor: number, size: number) => A, tensor?: string): A => {
   try {
     const descriptor = fs.openSync(file, "r")
@@ -34,8 +37,8 @@ export const withFile = <A>(file: string, use: (descriptor: number, size: number
   }
 }
 
-/** Fills `out` from byte `position`. Throws `Error` where the file ends before. */
-export const fill = (descriptor: number, out: Uint8Array, position: number): void => {
+/** Fills `out`, of any length, from byte `position` of an open file. Throws `Error` where the file ends before. */
+export const readAt = (descriptor: number, out: Uint8Array, position: number): void => {
   let done = 0
   while (done < out.length) {
     const count = fs.readSync(descriptor, out, done, Math.min(CHUNK_BYTES, out.length - done), position + done)
