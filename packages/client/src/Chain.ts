@@ -232,7 +232,12 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
             exact = isExact
           },
           stopped: () => closed
-        })
+        }).pipe(
+          // a journal that cannot be read back, a router that throws: the session's failure, not the process's
+          Effect.catchAllDefect((cause) =>
+            Effect.fail(new ComputeFailed({ detail: cause instanceof Error ? cause.message : String(cause), cause }))
+          )
+        )
       )
     )
     for (const session of losing.keys()) lost.delete(session)

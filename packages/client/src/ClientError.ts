@@ -24,7 +24,7 @@ export class BlocksUnserved extends Data.TaggedError("BlocksUnserved")<{
   }
 }
 
-/** A server refused for good, or every attempt failed. *Never* with these options. `fault` is the last reason. */
+/** A server refused for good. *Never* with these options. */
 export class SessionRefused extends Data.TaggedError("SessionRefused")<{
   readonly peer: string
   readonly fault: Fault

@@ -184,7 +184,7 @@ const openRange = (
     const started = performance.now()
     const waited = () => (performance.now() - started) / 1000
     const exclude = new Set(request.leaving)
-    let refusal: { readonly hop: Hop; readonly fault: Fault } | undefined
+    const refusals = new Map<string, string>()
     let waiting = false
     let failures = 0
     for (;;) {
@@ -203,34 +203,32 @@ const openRange = (
         const opened = yield* openAll(tools, request, route.right, gap)
         if (opened._tag === "Opened") return opened.hops
         const { hop, fault } = opened.failure
-        refusal = opened.failure
+        refusals.set(hop.peer, fault.detail)
         if (fault.kind === "never") return yield* new SessionRefused({ peer: hop.peer, fault })
         if (fault.kind === "later") yield* router.report(hop.peer, { _tag: "Busy", retryAfter: fault.retryAfter ?? 1 })
         else if (fault.code === "next-gone" || fault.code === "deadline")
           yield* router.report(hop.peer, { _tag: "Failed", detail: fault.detail })
         else exclude.add(hop.peer)
-        if (waited() >= graceSeconds) return yield* new SessionRefused({ peer: hop.peer, fault })
+        // whatever the router makes of a report: what fails now is not tried again
+        if (waited() >= graceSeconds) exclude.add(hop.peer)
         if (failures++ > 2) yield* Effect.sleep(LOOK_MILLISECONDS)
         continue
       }
-      if (waited() >= graceSeconds) return yield* unserved(tools, route.left, waited(), refusal)
+      if (waited() >= graceSeconds) return yield* unserved(tools, route.left, waited(), refusals)
       if (!waiting) tools.emit({ _tag: "Waiting", missing: route.left.missing, graceSeconds })
       waiting = true
-      // directories may be gone too: their silence must not use up the grace time
-      yield* tools.discovery.refresh.pipe(Effect.timeout(1000), Effect.ignore)
-      yield* Effect.sleep(LOOK_MILLISECONDS)
+      // directories may be gone too: their silence must not use up the grace time, nor make it longer
+      const left = () => Math.max(0, graceSeconds - waited()) * 1000
+      yield* tools.discovery.refresh.pipe(Effect.timeout(Math.min(1000, left())), Effect.ignore)
+      yield* Effect.sleep(Math.min(LOOK_MILLISECONDS, left()))
     }
   })
 
-const unserved = (
-  tools: RepairTools,
-  route: NoRoute,
-  waited: number,
-  refusal: { readonly hop: Hop; readonly fault: Fault } | undefined
-) =>
-  refusal !== undefined && refusal.fault.kind !== "later" && route.banned.length === 0
-    ? Effect.fail(new SessionRefused({ peer: refusal.hop.peer, fault: refusal.fault }))
-    : Effect.fail(new BlocksUnserved({ model: tools.model.name, missing: route.missing, banned: route.banned, waited }))
+/** Why servers were left out: what they said themselves, or what routing says. */
+const unserved = (tools: RepairTools, route: NoRoute, waited: number, refusals: ReadonlyMap<string, string>) => {
+  const leftOut = route.banned.map((entry) => ({ ...entry, reason: refusals.get(entry.peer) ?? entry.reason }))
+  return new BlocksUnserved({ model: tools.model.name, missing: route.missing, banned: leftOut, waited })
+}
 
 type Opening =
   | { readonly _tag: "Opened"; readonly hops: ReadonlyArray<OpenHop> }

@@ -43,6 +43,8 @@ export interface TestSwarmOptions {
   /** Where servers listen. @default an address of the in-memory transport for each */
   readonly listen?: string
   readonly maxTokens?: number
+  /** Of every client: where and when its journals spill. */
+  readonly client?: Client.SwarmOptions
 }
 
 let swarms = 0
@@ -84,7 +86,7 @@ export const makeTestSwarm = (options: TestSwarmOptions): Effect.Effect<TestSwar
         }),
       client: Effect.gen(function* () {
         const routing = Routing.layer({ known: Effect.map(Discovery, (discovery) => discovery.known) })
-        const layers = Client.layer().pipe(Layer.provide(routing), Layer.provide(peerLayer()))
+        const layers = Client.layer(options.client).pipe(Layer.provide(routing), Layer.provide(peerLayer()))
         const context = yield* Layer.build(layers)
         return yield* Effect.provide(Client.Swarm, context)
       })
