@@ -4,15 +4,16 @@
  */
 import * as path from "node:path"
 import { assert, layer } from "@effect/vitest"
-import { clientLayer, type ServerProcess, startServer } from "@swarm/cli"
-import { type Chain, type ChainEvent, localPipeline, type Pipeline, Swarm } from "@swarm/client"
+import type { ServerProcess } from "@swarm/cli"
+import { type Chain, type ChainEvent, localPipeline, type Pipeline } from "@swarm/client"
 import { type Head, loadHead, loadSpan, type Span } from "@swarm/compute"
 import * as Engine from "@swarm/engine"
 import { openModel } from "@swarm/model"
 import { decodeRows, encodeRows } from "@swarm/quant"
 import { openSafetensors } from "@swarm/tensor"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { describe, it } from "vitest"
+import { clientOf, served, startBlocks } from "./support/servers.ts"
 import { smollm2 } from "./support/smollm2.ts"
 import { argmaxRow, integers } from "./support/tensors.ts"
 
@@ -24,15 +25,6 @@ const CUTS = [
 const TOKENS = 16
 /** Rounds of each cell; `SWARM_KILL_ROUNDS=10` is the whole matrix. */
 const ROUNDS = Number(process.env.SWARM_KILL_ROUNDS ?? 2)
-const REPOSITORY = path.join(import.meta.dirname, "..")
-const COMMAND = [
-  process.execPath,
-  "--import",
-  "tsx",
-  "--conditions=swarm-src",
-  path.join(REPOSITORY, "packages/cli/src/main.ts")
-] as const
-
 const expected = openSafetensors(path.join(import.meta.dirname, "fixtures/smollm2/expected.safetensors"))
 /** 505 tokens: with those generated, a journal of about 512. */
 const LONG = integers(expected, "long.ids")
@@ -61,16 +53,7 @@ const generate = async (
 }
 
 const start = (blocks: readonly [number, number], join: ReadonlyArray<string>) =>
-  startServer({
-    command: COMMAND,
-    args: [
-      "--model",
-      smollm2 ?? "",
-      "--blocks",
-      `${blocks[0]}:${blocks[1]}`,
-      ...join.flatMap((address) => ["--join", address])
-    ]
-  })
+  startBlocks(smollm2 ?? "", blocks, join)
 
 if (smollm2 === undefined) describe.skip("kill matrix (the model is not there)", () => it.todo("all of it"))
 else
@@ -81,7 +64,6 @@ else
         Effect.gen(function* () {
           const model = yield* openModel(smollm2 ?? "")
           const head = yield* loadHead(model)
-          const served = { digest: model.digest, name: model.name, blocks: model.blocks, hiddenSize: model.hiddenSize }
           const undisturbed = yield* Effect.scoped(
             Effect.gen(function* () {
               const spans = yield* Effect.forEach(CUTS, ([from, to]) => loadSpan(model, from, to))
@@ -100,19 +82,16 @@ else
           const cell = (hop: number, phase: Phase, signal: "SIGKILL" | "SIGSTOP", withOthers: boolean) =>
             Effect.scoped(
               Effect.gen(function* () {
-                const client = yield* Effect.provide(
-                  Swarm,
-                  yield* Layer.build(clientLayer(running.map(({ address }) => address)))
-                )
+                const client = yield* clientOf(running)
                 const events: Array<ChainEvent> = []
                 const open = client.open({
-                  model: served,
+                  model: served(model),
                   maxTokens: LONG.length + TOKENS,
                   onEvent: (event) => events.push(event)
                 })
                 const victimOf = (chain: Chain) => running.find(({ peer }) => peer === chain.route()[hop]?.peer)
                 const others = yield* Effect.forEach(withOthers ? OTHERS : [], (prompt) =>
-                  Effect.map(client.open({ model: served, maxTokens: prompt.length + TOKENS }), (chain) => ({
+                  Effect.map(client.open({ model: served(model), maxTokens: prompt.length + TOKENS }), (chain) => ({
                     chain,
                     prompt
                   }))

@@ -1,5 +1,5 @@
 /**
- * SmolLM2 against transformers: ids, hidden states, logits, perplexity; in one process and over a chain of servers.
+ * SmolLM2 against transformers: ids, hidden states, logits, perplexity; in one process and over three.
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -9,10 +9,9 @@ import { type Head, loadHead, loadSpan, type SpanOptions } from "@swarm/compute"
 import * as Engine from "@swarm/engine"
 import { openModel } from "@swarm/model"
 import { openSafetensors } from "@swarm/tensor"
-import { makeTestSwarm } from "@swarm/testing"
-import { layerWebSocket } from "@swarm/transport"
 import { Effect, Stream } from "effect"
 import { describe, it } from "vitest"
+import { clientOf, served, startBlocks } from "./support/servers.ts"
 import { smollm2 } from "./support/smollm2.ts"
 import { argmaxRow, floats, integers, worst } from "./support/tensors.ts"
 
@@ -108,31 +107,38 @@ else
     )
 
     it.scoped(
-      "f32 activations, three servers over WebSocket: 64 greedy ids of every prompt, four at a time",
+      "f32 activations, three `swarm serve` processes: 64 greedy ids of every prompt, four at a time",
       () =>
         Effect.gen(function* () {
-          const { model, spans, head } = yield* load({ activations: "f32" })
-          const swarm = yield* makeTestSwarm({
-            blocks: model.blocks,
-            hiddenSize: model.hiddenSize,
-            transport: layerWebSocket(),
-            listen: "ws://127.0.0.1:0"
+          const f32 = ["--activations", "f32"]
+          const model = yield* openModel(smollm2 ?? "")
+          const head = yield* loadHead(model, { activations: "f32" })
+          const start = (cut: (typeof CUTS)[number], join: ReadonlyArray<string> = []) =>
+            startBlocks(smollm2 ?? "", cut, join, f32)
+          const first = yield* start(CUTS[0])
+          const others = yield* Effect.forEach([CUTS[1], CUTS[2]], (cut) => start(cut, [first.address]), {
+            concurrency: 2
           })
-          for (const span of spans) yield* swarm.start(span)
-          const client = yield* swarm.client
+          const servers = [first, ...others]
+          const client = yield* clientOf([first])
           yield* Effect.forEach(
             PROMPTS,
             (name) =>
               Effect.scoped(
                 Effect.gen(function* () {
                   const ids = integers(expected, `${name}.ids`)
-                  const chain = yield* client.open({ model: swarm.model, maxTokens: ids.length + 64, codec: "f32" })
+                  const maxTokens = ids.length + 64
+                  const chain = yield* client.open({ model: served(model), maxTokens, codec: "f32" })
                   assert.deepStrictEqual(
                     yield* generate(chain, head, ids),
                     integers(expected, `${name}.greedy_ids`),
                     name
                   )
-                  assert.strictEqual(chain.route().length, 3)
+                  assert.deepStrictEqual(
+                    chain.route().map(({ peer }) => peer),
+                    servers.map(({ peer }) => peer)
+                  )
+                  assert.strictEqual(chain.recoveries(), 0)
                 })
               ),
             { concurrency: 4 }
