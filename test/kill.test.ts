@@ -6,16 +6,17 @@ import * as path from "node:path"
 import { assert, layer } from "@effect/vitest"
 import type { ServerProcess } from "@swarm/cli"
 import { type Chain, type ChainEvent, localPipeline, type Pipeline } from "@swarm/client"
-import { type Head, loadHead, loadSpan, type Span } from "@swarm/compute"
+import { loadHead, loadSpan, type Span } from "@swarm/compute"
 import * as Engine from "@swarm/engine"
 import { openModel } from "@swarm/model"
 import { decodeRows, encodeRows } from "@swarm/quant"
 import { openSafetensors } from "@swarm/tensor"
 import { Effect } from "effect"
 import { describe, it } from "vitest"
+import { generateGreedily } from "./support/greedy.ts"
 import { clientOf, served, startBlocks } from "./support/servers.ts"
 import { smollm2 } from "./support/smollm2.ts"
-import { argmaxRow, integers } from "./support/tensors.ts"
+import { integers } from "./support/tensors.ts"
 
 const CUTS = [
   [0, 10],
@@ -31,26 +32,6 @@ const LONG = integers(expected, "long.ids")
 const OTHERS = ["story", "chat", "code"].map((name) => integers(expected, `${name}.ids`))
 
 type Phase = "connect" | "prefill" | "decode"
-
-/** Generates greedily; gives ids and the logits of each. */
-const generate = async (
-  pipeline: Pick<Pipeline, "forward">,
-  head: Head,
-  prompt: ReadonlyArray<number>,
-  at: (token: number) => Promise<void> | void = () => {}
-) => {
-  const ids: Array<number> = []
-  const logits: Array<Float32Array> = []
-  let rows = await pipeline.forward(head.embed(prompt), "last")
-  for (let token = 0; token < TOKENS; token++) {
-    const row = await head.logits(rows)
-    logits.push(row)
-    ids.push(argmaxRow(row, 0, head.vocabSize))
-    await at(token)
-    if (token + 1 < TOKENS) rows = await pipeline.forward(head.embed([ids[token] ?? 0]), "last")
-  }
-  return { ids, logits }
-}
 
 const start = (blocks: readonly [number, number], join: ReadonlyArray<string>) =>
   startBlocks(smollm2 ?? "", blocks, join)
@@ -68,7 +49,7 @@ else
             Effect.gen(function* () {
               const spans = yield* Effect.forEach(CUTS, ([from, to]) => loadSpan(model, from, to))
               const whole = (prompt: ReadonlyArray<number>) =>
-                Effect.promise(() => generate(wired(spans, prompt.length + TOKENS), head, prompt))
+                Effect.promise(() => generateGreedily(wired(spans, prompt.length + TOKENS), head, prompt, TOKENS))
               return { long: yield* whole(LONG), others: yield* Effect.forEach(OTHERS, whole) }
             })
           )
@@ -114,8 +95,10 @@ else
                 }
                 const [got, ...rest] = yield* Effect.all(
                   [
-                    Effect.promise(() => generate(chain, head, LONG, strike)),
-                    ...others.map(({ chain, prompt }) => Effect.promise(() => generate(chain, head, prompt)))
+                    Effect.promise(() => generateGreedily(chain, head, LONG, TOKENS, strike)),
+                    ...others.map(({ chain, prompt }) =>
+                      Effect.promise(() => generateGreedily(chain, head, prompt, TOKENS))
+                    )
                   ],
                   { concurrency: "unbounded" }
                 )
