@@ -1,27 +1,13 @@
 /** A router of one's own around the standard one: servers of one region while they form a chain, any server otherwise. */
-import type { Announcement } from "@swarm/protocol"
 import * as Routing from "@swarm/routing"
+import { announcement } from "@swarm/testing"
 import { Effect, Layer } from "effect"
 
-const server = (peer: string, decodeRate: number): Announcement => ({
-  peer,
-  addresses: [`ws://${peer}.example:7000`],
-  model: "some-model",
-  modelName: "Some model",
-  modelBlocks: 8,
-  blocks: { from: 0, to: 8 },
-  state: "online",
-  decodeRate,
-  prefillRate: 10 * decodeRate,
-  digest: "",
-  freeTokens: 4096,
-  maxTokens: 4096,
-  sessions: 0,
-  queue: 0,
-  version: "0.1.0",
-  timeToLive: 30
-})
-const servers = [server("us-1", 900), server("eu-1", 400), server("eu-2", 300)]
+const servers = [
+  announcement("us-1", 0, 8, { decodeRate: 900 }),
+  announcement("eu-1", 0, 8, { decodeRate: 400 }),
+  announcement("eu-2", 0, 8, { decodeRate: 300 })
+]
 
 /** Peers that `isPreferred` refuses are asked only if no chain exists without them. */
 const preferring = (isPreferred: (peer: string) => boolean, inner: Routing.Service): Routing.Service => ({

@@ -1,27 +1,13 @@
 /** The routing graph as plain functions: what servers say of themselves in, a chain and its expected time out. */
-import type { Announcement } from "@swarm/protocol"
 import { buildGraph, defaultCosts, makeBans, selectCandidates, shortestChain } from "@swarm/routing"
+import { announcement } from "@swarm/testing"
 
-const server = (peer: string, from: number, to: number, decodeRate: number): Announcement => ({
-  peer,
-  addresses: [`ws://${peer}.example:7000`],
-  model: "some-model",
-  modelName: "Some model",
-  modelBlocks: 24,
-  blocks: { from, to },
-  state: "online",
-  decodeRate,
-  prefillRate: 10 * decodeRate,
-  digest: "",
-  freeTokens: 4096,
-  maxTokens: 4096,
-  sessions: 0,
-  queue: 0,
-  version: "0.1.0",
-  timeToLive: 30
-})
 // "far" computes fastest, but the way there takes longer than it saves
-const servers = [server("near", 0, 12, 1000), server("far", 0, 12, 9000), server("rest", 12, 24, 1000)]
+const servers = [
+  announcement("near", 0, 12),
+  announcement("far", 0, 12, { decodeRate: 9000 }),
+  announcement("rest", 12, 24)
+]
 const roundTrips = new Map([
   ["near", 0.004],
   ["far", 0.18],
