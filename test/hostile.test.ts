@@ -214,6 +214,19 @@ describe("frames that make no sense", () => {
     })
   )
 
+  it.scopedLive("a next hop at whose address another peer answers: elsewhere, and the peer is named", () =>
+    Effect.gen(function* () {
+      const { swarm, servers, client, victim } = yield* setUp
+      const { connection } = yield* stranger(victim.server.address)
+      const address = servers[1]?.[0]?.server.address ?? ""
+      const next = { kind: "peer", peer: "somebody-else", address, session: "s" } as const
+      const fault = yield* faultOf(connection, "open", opening(swarm, { next }))
+      assert.deepInclude(fault, { code: "next-gone", kind: "elsewhere", peer: "somebody-else" })
+      assert.strictEqual(victim.server.status().sessions, 0)
+      yield* alive(client, swarm)
+    })
+  )
+
   it.scopedLive("KV memory that is used up: later, with a time", () =>
     Effect.gen(function* () {
       const { swarm } = yield* setUp

@@ -18,6 +18,8 @@ export interface Output {
   readonly event: (event: { readonly event: string } & Record<string, unknown>, text?: string) => void
   /** Text as it comes, for people only. */
   readonly write: (text: string) => void
+  /** How far long work has come. Programs get `event`; people a line on stderr, which on a terminal takes the place of the former. */
+  readonly progress: (event: { readonly event: string } & Record<string, unknown>, line: string) => void
   /** A remark beside the result, on stderr. */
   readonly note: (text: string) => void
   readonly dim: (text: string) => string
@@ -33,16 +35,31 @@ const showsColours = (stream: NodeJS.WriteStream): boolean =>
 export const makeOutput = (isJson: boolean): Output => {
   const colours = !isJson && showsColours(process.stdout)
   const style = (code: number) => (text: string) => (colours ? `\u001b[${code}m${text}\u001b[0m` : text)
+  let isLineOpen = false
+  const endLine = () => {
+    if (isLineOpen) process.stderr.write("\r\u001b[K")
+    isLineOpen = false
+  }
   return {
     isJson,
     event: (event, text) => {
+      endLine()
       if (isJson) process.stdout.write(`${JSON.stringify(event)}\n`)
       else if (text !== undefined) process.stdout.write(`${text}\n`)
     },
     write: (text) => {
       if (!isJson) process.stdout.write(text)
     },
+    progress: (event, line) => {
+      endLine()
+      if (isJson) process.stdout.write(`${JSON.stringify(event)}\n`)
+      else if (process.stderr.isTTY === true) {
+        process.stderr.write(line)
+        isLineOpen = true
+      } else process.stderr.write(`${line}\n`)
+    },
     note: (text) => {
+      endLine()
       process.stderr.write(`${showsColours(process.stderr) ? text : stripVTControlCharacters(text)}\n`)
     },
     dim: style(2),

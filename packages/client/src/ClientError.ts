@@ -5,6 +5,9 @@
 import type { BlockRange, Fault } from "@swarm/protocol"
 import * as Data from "effect/Data"
 
+/** Servers that a message names. */
+const MOST_NAMED = 3
+
 /**
  * Nobody serves some blocks, and nobody came within the grace time. *Later*: the session keeps its place, and its next
  * step looks again.
@@ -19,8 +22,10 @@ export class BlocksUnserved extends Data.TaggedError("BlocksUnserved")<{
 }> {
   override get message(): string {
     const ranges = this.missing.map(({ from, to }) => `${from}:${to}`).join(", ")
-    const banned = this.banned.map(({ peer, reason }) => `${peer.slice(0, 8)} (${reason})`).join(", ")
-    return `No server for blocks ${ranges} of ${this.model} within ${this.waited.toFixed(1)} s${banned === "" ? "" : `; left out: ${banned}`}`
+    const some = this.banned.slice(0, MOST_NAMED).map(({ peer, reason }) => `${peer.slice(0, 8)} (${reason})`)
+    const more = this.banned.length - some.length
+    const leftOut = more > 0 ? [...some, `and ${more} more`] : some
+    return `No server for blocks ${ranges} of ${this.model} within ${this.waited.toFixed(1)} s${leftOut.length === 0 ? "" : `; left out: ${leftOut.join(", ")}`}`
   }
 }
 

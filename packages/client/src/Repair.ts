@@ -4,7 +4,7 @@
  */
 import type { Journal } from "@swarm/cache"
 import type { Service as Discovery } from "@swarm/discovery"
-import type { BlockRange, Fault } from "@swarm/protocol"
+import type { Announcement, BlockRange, Fault } from "@swarm/protocol"
 import type { Hop, NoRoute, Service as Router } from "@swarm/routing"
 import * as Effect from "effect/Effect"
 import { BlocksUnserved, type ClientError, SessionClosed, SessionRefused, TooManyFailures } from "./ClientError.ts"
@@ -89,7 +89,7 @@ export const repair = (tools: RepairTools, request: RepairRequest): Effect.Effec
       request.place(hops, epoch, exact)
       const states = filled.hops.map(({ open, computed }) => ({ computed, journaled: open.journal.end() }))
       const plan = planRepair(states, request.received())
-      const broken = yield* Effect.promise(() => relinkAll(hops, plan, epoch))
+      const broken = yield* Effect.promise(() => relinkAll(tools.discovery.known(), hops, plan, epoch))
       if (broken === undefined) {
         const replay = yield* Effect.promise(() => feed(tools, hops, plan, epoch, request.want))
         if (replay.broken === undefined) {
@@ -270,6 +270,7 @@ const openAll = (
 type Broken = { readonly open: OpenHop; readonly fault: Fault }
 
 const relinkAll = async (
+  known: ReadonlyArray<Announcement>,
   hops: ReadonlyArray<OpenHop>,
   plan: ReadonlyArray<HopRepair>,
   epoch: number
@@ -279,7 +280,7 @@ const relinkAll = async (
       const { keep, sendFrom, journalFrom } = plan[index] as HopRepair
       const next = hops[index + 1]
       try {
-        await relinkHop(open, epoch, keep, linkTo(next, sendFrom, journalFrom))
+        await relinkHop(open, epoch, keep, linkTo(next, known, sendFrom, journalFrom))
         return undefined
       } catch (failure) {
         const fault = faultOf(failure)

@@ -4,7 +4,8 @@
  */
 import { randomBytes } from "node:crypto"
 import type { Journal } from "@swarm/cache"
-import { elsewhere, type Fault, type Link, type WireCodec } from "@swarm/protocol"
+import { hostOf, isLoopbackHost } from "@swarm/discovery"
+import { type Announcement, elsewhere, type Fault, type Link, type WireCodec } from "@swarm/protocol"
 import type { Hop } from "@swarm/routing"
 import { type Connection, isRequestFailure, type RequestFailure } from "@swarm/transport"
 import * as Effect from "effect/Effect"
@@ -64,9 +65,13 @@ export const openHop = (
   journal: Journal
 ): Effect.Effect<OpenHop, HopFailure> =>
   Effect.gen(function* () {
-    const connection = yield* links
-      .connect(hop.address)
-      .pipe(Effect.mapError((cause): HopFailure => ({ hop, fault: elsewhere("next-gone", cause.message) })))
+    const connection = yield* links.connect(hop.address).pipe(
+      Effect.mapError((cause): HopFailure => ({ hop, fault: elsewhere("next-gone", cause.message) })),
+      Effect.filterOrFail(
+        ({ peer }) => peer === hop.peer,
+        (): HopFailure => ({ hop, fault: elsewhere("next-gone", `another peer answers at "${hop.address}"`) })
+      )
+    )
     const session = randomBytes(12).toString("hex")
     const opened = yield* Effect.tryPromise({
       try: () =>
@@ -117,11 +122,25 @@ export const closeHop = async (open: OpenHop): Promise<void> => {
 }
 
 /** The link from a hop to the one after it; `undefined`: back to the client. */
-export const linkTo = (next: OpenHop | undefined, sendFrom: number, journalFrom: number): Link => ({
+export const linkTo = (
+  next: OpenHop | undefined,
+  known: ReadonlyArray<Announcement>,
+  sendFrom: number,
+  journalFrom: number
+): Link => ({
   next:
     next === undefined
       ? { kind: "client" }
-      : { kind: "peer", peer: next.hop.peer, address: next.hop.address, session: next.session },
+      : { kind: "peer", peer: next.hop.peer, address: addressForServers(next.hop, known), session: next.session },
   sendFrom,
   journalFrom
 })
+
+/**
+ * Where other servers dial a hop. What the client dials may be loopback, to a server on its own machine or through a tunnel, which
+ * would lead another machine to itself: then an address of those announced that means the same everywhere.
+ */
+export const addressForServers = ({ peer, address }: Hop, known: ReadonlyArray<Announcement>): string => {
+  const announced = known.find((announcement) => announcement.peer === peer)?.addresses ?? []
+  return [address, ...announced].find((candidate) => !isLoopbackHost(hostOf(candidate) ?? "")) ?? address
+}

@@ -13,6 +13,9 @@ export const hostOf = (address: string): string | undefined => {
   return mapped?.[1] ?? host
 }
 
+/** The address with another host, IPv6 in brackets. */
+export const withHost = (address: string, host: string): string => address.replace(ADDRESS, `$1${host}$3`)
+
 /** True for hosts that mean the machine itself: 127.0.0.0/8, ::1, localhost. */
 export const isLoopbackHost = (host: string): boolean => /^(127\.|localhost$|\[::1\]$)/.test(host)
 
@@ -40,7 +43,7 @@ export const reachableAddress = (address: string, seenHost: string | undefined):
   const seen = seenHost !== undefined && isUnspecifiedHost(seenHost) ? "127.0.0.1" : seenHost
   const elsewhere = seen !== undefined && !isLoopbackHost(seen)
   if (!isUnspecifiedHost(host) && !(isLoopbackHost(host) && elsewhere)) return address
-  return seen === undefined ? undefined : address.replace(ADDRESS, `$1${seen}$3`)
+  return seen === undefined ? undefined : withHost(address, seen)
 }
 
 /** Those of `addresses` that can be dialled from here, each once, in order. */

@@ -73,12 +73,14 @@ export const makePeer = (host: Host, options: PeerOptions): Peer => {
 
   const nextOf = async (link: Link): Promise<Connection | undefined | Fault> => {
     if (link.next.kind === "client") return undefined
+    const { peer, address } = link.next
+    const gone = (why: string) => elsewhere("next-gone", `cannot reach the next hop at "${address}": ${why}`, { peer })
     try {
-      return await options.connect(link.next.address)
+      const connection = await options.connect(address)
+      // an address of a private network may be somebody else's here
+      return connection.peer === peer ? connection : gone("another peer answers there")
     } catch (cause) {
-      return elsewhere("next-gone", `cannot reach the next hop at "${link.next.address}": ${text(cause)}`, {
-        peer: link.next.peer
-      })
+      return gone(text(cause))
     }
   }
 

@@ -2,7 +2,7 @@
  * A server: a span of blocks on the network, from the first measurement to the last drained session.
  * @module
  */
-import { Directory, Discovery } from "@swarm/discovery"
+import { Directory, Discovery, ownAddresses } from "@swarm/discovery"
 import { type Announcement, type Frame, never, type Status } from "@swarm/protocol"
 import { type Connection, type ListenError, Network } from "@swarm/transport"
 import * as Effect from "effect/Effect"
@@ -18,8 +18,10 @@ import { makeScheduler } from "./Scheduler.ts"
 /** A server that is online. */
 export interface Server {
   readonly peer: string
-  /** Address to dial. */
+  /** Address to dial: the first of `addresses`. */
   readonly address: string
+  /** Where it can be dialled: as announced, or one for each interface of this machine if it listens on all. */
+  readonly addresses: ReadonlyArray<string>
   readonly announcement: () => Announcement
   readonly status: () => Status
   /**
@@ -52,7 +54,8 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
     const rates = yield* Effect.promise(() => measureRates(span))
     const started = performance.now()
     let state: Announcement["state"] = "online"
-    let address = ""
+    let listened = ""
+    const addresses = (): ReadonlyArray<string> => options.announce ?? ownAddresses(listened)
 
     // the scheduler calls the peer, which wakes the scheduler
     const later: { peer?: Peer } = {}
@@ -72,7 +75,8 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
 
     const announcement = (): Announcement => ({
       peer: network.self,
-      addresses: options.announce ?? [address],
+      // the first names every interface: who hears it puts the host there at which it sees this server
+      addresses: options.announce ?? [...new Set([listened, ...addresses()])],
       model: model.digest,
       modelName: model.name,
       modelBlocks: model.blocks,
@@ -126,7 +130,7 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
           return host.scheduler.idle()
         })
     )
-    address = yield* network.serve(options.listen, (connection) => connection.receive(receive))
+    listened = yield* network.serve(options.listen, (connection) => connection.receive(receive))
     const announce = Effect.suspend(() => discovery.announce(announcement()))
     // free memory and queues change: what others route by must not be older than a third of its life
     const renew = Effect.forever(Effect.zipRight(Effect.sleep((settings.timeToLive * 1000) / 3), announce))
@@ -151,7 +155,8 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
     })
     return {
       peer: network.self,
-      address,
+      address: addresses()[0] ?? listened,
+      addresses: addresses(),
       announcement,
       status,
       drain

@@ -15,7 +15,6 @@ const EVERY = 500
 export const run = ({ values, positional }: Parsed<typeof pull.options>): Effect.Effect<void, unknown> =>
   Effect.gen(function* () {
     const output = makeOutput(values.json)
-    const bar = !output.isJson && process.stderr.isTTY === true
     let shownAt = 0
     const pulled = yield* pullModel(positional, {
       ...given({ gguf: values.file }),
@@ -23,13 +22,12 @@ export const run = ({ values, positional }: Parsed<typeof pull.options>): Effect
         const now = performance.now()
         if (now - shownAt < EVERY && received < total) return
         shownAt = now
-        if (output.isJson) output.event({ event: "progress", file, files, received, total })
-        else {
-          const line = `${((100 * received) / Math.max(1, total)).toFixed(0).padStart(3)} %  ${size(received)} of ${size(total)}  ${file}`
-          process.stderr.write(bar ? `\r\u001b[K${line}` : `${line}\n`)
-        }
+        const share = ((100 * received) / Math.max(1, total)).toFixed(0).padStart(3)
+        output.progress(
+          { event: "progress", file, files, received, total },
+          `${share} %  ${size(received)} of ${size(total)}  ${file}`
+        )
       }
     })
-    if (bar) process.stderr.write("\r\u001b[K")
     output.event({ event: "done", ...pulled }, `${pulled.folder}\n${pulled.files.length} files, ${size(pulled.bytes)}`)
   })

@@ -3,7 +3,7 @@
  * @module
  */
 import { loadSpan } from "@swarm/compute"
-import { Discovery, reachableAddress } from "@swarm/discovery"
+import { Discovery, hostOf, isLoopbackHost } from "@swarm/discovery"
 import type { Model } from "@swarm/model"
 import type { BlockRange } from "@swarm/protocol"
 import { type Server, serve as serveSpan } from "@swarm/server"
@@ -13,6 +13,7 @@ import * as Layer from "effect/Layer"
 import { type Parsed, UsageError } from "../args.ts"
 import { chooseBlocks } from "../autoBlocks.ts"
 import { engineLayer, serverLayer } from "../layers.ts"
+import { withLoadProgress } from "../loadProgress.ts"
 import { given, spanOptions } from "../numerics.ts"
 import { makeOutput, type Output, size } from "../output.ts"
 import { listenAt, rangesOf } from "../ranges.ts"
@@ -60,7 +61,7 @@ interface Place {
 
 /** The first server of this process is a directory for the others: whoever asks it hears of all ranges. */
 const directory = ([first]: ReadonlyArray<Server>): ReadonlyArray<string> =>
-  first === undefined ? [] : [reachableAddress(first.address, "127.0.0.1") ?? first.address]
+  first === undefined ? [] : [first.address]
 
 /** Loads and serves one range. */
 const start = (values: Values, model: Model, wanted: BlockRange | "auto", { listen, join }: Place, output: Output) =>
@@ -68,11 +69,17 @@ const start = (values: Values, model: Model, wanted: BlockRange | "auto", { list
     const started = performance.now()
     const context = yield* Layer.build(serverLayer(join))
     const { from, to } = wanted === "auto" ? yield* Effect.provide(chooseAuto(values, model), context) : wanted
-    if (!output.isJson) output.note(`loading blocks ${from}:${to} of ${model.name}`)
-    else output.event({ event: "loading", blocks: [from, to] })
+    output.progress({ event: "loading", blocks: [from, to] }, `loading blocks ${from}:${to} of ${model.name}`)
     const plan = model.span(from, to, spanOptions(values))
     for (const note of plan.notes) output.note(note)
-    const span = yield* loadSpan(model, from, to, spanOptions(values))
+    const phase = (name: string, text: string, fields: Record<string, unknown> = {}) =>
+      output.progress({ event: "progress", phase: name, ...fields }, text)
+    const watched = withLoadProgress(model, (done, of) => {
+      phase("weights", `reading weights: block ${done} of ${of}`, { done, of })
+      if (done === of) phase("packing", "packing weights for this processor, once")
+    })
+    const span = yield* loadSpan(watched, from, to, spanOptions(values))
+    phase("measuring", "measuring")
     const server = yield* serveSpan({
       model: { digest: model.digest, name: model.name, blocks: model.blocks },
       span,
@@ -93,6 +100,7 @@ const start = (values: Values, model: Model, wanted: BlockRange | "auto", { list
       {
         event: "online",
         address: server.address,
+        addresses: server.addresses,
         peer: server.peer,
         blocks: [from, to],
         model: model.digest,
@@ -107,12 +115,26 @@ const start = (values: Values, model: Model, wanted: BlockRange | "auto", { list
       [
         `online  ${output.bold(server.address)}`,
         `        blocks ${from}:${to} of ${model.name}, weights ${size(weightBytes)}, ${Math.round(decodeRate / (to - from))} tokens/s, ready after ${seconds.toFixed(1)} s`,
-        `        join with --join ${server.address}`
+        ...joining(server.addresses)
       ].join("\n")
     )
+    if (join.some(isElsewhere) && !server.addresses.some(isElsewhere))
+      output.note(
+        `${server.address} cannot be dialled from other machines: give --listen ws://0.0.0.0:PORT or --announce`
+      )
     if (join.length > 0) yield* Effect.forkScoped(Effect.provide(warnIfAlone(output), context))
     return server
   })
+
+const isElsewhere = (address: string): boolean => !isLoopbackHost(hostOf(address) ?? "")
+
+/** How others join: by any of the addresses, the likeliest first. */
+const joining = ([first, ...others]: ReadonlyArray<string>): ReadonlyArray<string> => [
+  `        join with --join ${first}${others.length === 0 ? "" : `, or by ${others.join(" or ")}`}`,
+  ...(first !== undefined && !isElsewhere(first)
+    ? ["        from this machine only: --listen ws://0.0.0.0:PORT opens it to others"]
+    : [])
+]
 
 /** A server may start before those it joins, and goes on trying; but a mistyped address should not go unnoticed. */
 const warnIfAlone = (output: Output) =>
