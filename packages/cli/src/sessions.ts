@@ -12,6 +12,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
 import { UsageError } from "./args.ts"
+import { blocksField, routeField } from "./eventFields.ts"
 import { clientLayer } from "./layers.ts"
 import { codecOf, type NumericValues, spanOptions } from "./numerics.ts"
 import { CommandFailed, type Output } from "./output.ts"
@@ -103,18 +104,14 @@ export const chainEvents =
       output.isJson ? output.event({ event: "recovery", ...fields }) : output.note(output.dim(`  ${text}`))
     switch (event._tag) {
       case "Opened":
-        if (output.isJson)
-          output.event({
-            event: "route",
-            route: event.hops.map(({ peer, blocks }) => ({ peer, blocks: [blocks.from, blocks.to] }))
-          })
+        output.event({ event: "route", route: routeField(event.hops) })
         return
       case "FailureSeen":
         say(
           {
             phase: "failure",
             peer: event.peer,
-            blocks: [event.blocks.from, event.blocks.to],
+            blocks: blocksField(event.blocks),
             reason: event.reason,
             position: event.position
           },
@@ -149,8 +146,7 @@ export const chainEvents =
 
 /** Route, recoveries and pauses of a pipeline, as the last line of a command tells them. */
 export const chainFigures = (pipeline: Pipeline | Chain) => ({
-  route:
-    "route" in pipeline ? pipeline.route().map(({ peer, blocks }) => ({ peer, blocks: [blocks.from, blocks.to] })) : [],
+  route: "route" in pipeline ? routeField(pipeline.route()) : [],
   recoveries: "recoveries" in pipeline ? pipeline.recoveries() : 0,
   pausesMs: "pauses" in pipeline ? pipeline.pauses().map((pause) => Math.round(pause)) : []
 })

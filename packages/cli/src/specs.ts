@@ -100,7 +100,10 @@ export const chat = {
     ...numerics,
     ...json
   },
-  notes: ["/reset begins anew, /exit ends. Default temperature 0.7, top-p 0.95. From a pipe: one message a line."]
+  notes: [
+    "/reset begins anew, /exit ends. Default temperature 0.7, top-p 0.95. From a pipe: one message a line.",
+    "When the context is full, the oldest messages are left out, and this is said."
+  ]
 } satisfies Spec
 
 export const logits = {

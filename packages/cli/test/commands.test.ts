@@ -297,17 +297,12 @@ describe("bench", () => {
 })
 
 describe("chat", () => {
-  it("needs a chat template", async () => {
-    const ended = await run(["chat", "--model", "tiny", "--local", "--json"], "Hello\n")
-    assert.match(sentenceOf(ended), /tiny has no chat template/)
-    assert.strictEqual(ended.code, 1)
-  })
-
-  it("keeps what was said from turn to turn, until /reset", async () => {
-    const model = inFolder("chatty")
+  /** The embedded model with a chat template, as a folder. */
+  const chatty = (name: string): string => {
+    const model = inFolder(name)
     fs.mkdirSync(model)
-    for (const name of ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json"])
-      fs.copyFileSync(path.join(TINY, name), path.join(model, name))
+    for (const file of ["config.json", "generation_config.json", "model.safetensors", "tokenizer.json"])
+      fs.copyFileSync(path.join(TINY, file), path.join(model, file))
     const settings = JSON.parse(fs.readFileSync(path.join(TINY, "tokenizer_config.json"), "utf8"))
     const template =
       "{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant:{% endif %}"
@@ -315,6 +310,17 @@ describe("chat", () => {
       path.join(model, "tokenizer_config.json"),
       JSON.stringify({ ...settings, chat_template: template })
     )
+    return model
+  }
+
+  it("needs a chat template", async () => {
+    const ended = await run(["chat", "--model", "tiny", "--local", "--json"], "Hello\n")
+    assert.match(sentenceOf(ended), /tiny has no chat template/)
+    assert.strictEqual(ended.code, 1)
+  })
+
+  it("keeps what was said from turn to turn, until /reset", async () => {
+    const model = chatty("chatty")
     const lines = "Once there was a dragon.\n\nAnd then?\n/reset\nOnce there was a dragon.\n/exit\nunheard\n"
     const options = ["--temperature=0", "--max-tokens=6", "--json"]
     const { code, events, stderr } = await run(["chat", "--model", model, "--local", ...options], lines)
@@ -331,6 +337,27 @@ describe("chat", () => {
       .join("")
     assert.strictEqual(texts, [first, second, again].map((answer) => answer?.text).join(""))
   })
+
+  it("goes on when the context is full, without the oldest turns, and says so", async () => {
+    const turns = ["Once there was a dragon.", "And then?", "What did the owl say?", "Where did they go?", "Why?"]
+    const lines = [...turns.slice(0, 4), "x ".repeat(200), turns[4]].join("\n")
+    const options = ["--temperature=0", "--max-tokens=12", "--context=96", "--system=A tale.", "--json"]
+    const ended = await run(["chat", "--model", chatty("brief"), "--local", ...options], lines)
+    assert.strictEqual(ended.code, 0, ended.stderr)
+    const told = ended.events().filter(({ event }) => ["answer", "dropped", "refused"].includes(event))
+    assert.lengthOf(
+      told.filter(({ event }) => event === "answer"),
+      turns.length
+    )
+    const dropped = told.findIndex(({ event }) => event === "dropped")
+    assert.isAbove(dropped, 0)
+    // of what stays, only the system's message is at the place where it was
+    assert.isBelow(Number(told[dropped + 1]?.keptTokens), Number(told[dropped - 1]?.keptTokens))
+    assert.isAbove(Number(told.find(({ event }) => event === "refused")?.promptTokens), 200)
+    assert.match(ended.stderr, /of the context's 96 tokens are used: soon the oldest messages will be left out/)
+    assert.match(ended.stderr, /the oldest \d messages are left out/)
+    assert.match(ended.stderr, /the context holds 96: say it in fewer words/)
+  })
 })
 
 describe("serve", () => {
@@ -338,6 +365,7 @@ describe("serve", () => {
     const first = await serve(["--model", "tiny", "--blocks", "0:4"])
     assert.deepInclude(first.online, { blocks: [0, 4], reproducible: true })
     assert.match(first.address, /^ws:\/\/127\.0\.0\.1:\d+$/)
+    assert.deepStrictEqual(first.online.addresses, [first.address])
     assert.match(String(first.online.digest), /^[0-9a-f]{16}$/)
     // takes what is not served yet
     const second = await serve(["--model", "tiny", "--join", first.address, "--max-blocks", "4"])
@@ -370,6 +398,23 @@ describe("serve", () => {
     first.kill("SIGTERM")
     assert.strictEqual(await first.ended, 0)
     assert.strictEqual(first.events.at(-1)?.event, "stopped")
+  })
+})
+
+describe("serve, the first time", () => {
+  it("tells how far it has come, block by block", async () => {
+    const server = await serve(["--model", "tiny", "--blocks", "2:6", "--weights", "q8"])
+    server.kill("SIGTERM")
+    await server.ended
+    const phases = server.events.map(({ event, phase, done, of }) => ({ event, phase, done, of }))
+    const weights = [1, 2, 3, 4].map((done) => ({ event: "progress", phase: "weights", done, of: 4 }))
+    assert.deepStrictEqual(phases.slice(1, 7), [
+      ...weights,
+      { event: "progress", phase: "packing", done: undefined, of: undefined },
+      { event: "progress", phase: "measuring", done: undefined, of: undefined }
+    ])
+    assert.strictEqual(phases[0]?.event, "loading")
+    assert.strictEqual(phases[7]?.event, "online")
   })
 })
 

@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Parsed } from "../args.ts"
 import { ownCommand, type ServerProcess, startServer } from "../children.ts"
+import { routeField } from "../eventFields.ts"
 import { engineLayer } from "../layers.ts"
 import { CommandFailed, makeOutput, type Output } from "../output.ts"
 import { paragraph } from "../paragraph.ts"
@@ -162,10 +163,7 @@ const perform = (
     const onEvent = (event: ChainEvent) => {
       if (event._tag === "Opened") {
         route = event.hops.map(({ peer }) => peer)
-        output.event(
-          { event: "route", route: event.hops.map(({ peer, blocks }) => ({ peer, blocks: [blocks.from, blocks.to] })) },
-          picture(servers, route, output)
-        )
+        output.event({ event: "route", route: routeField(event.hops) }, picture(servers, route, output))
         text.push(output.dim(opening))
       } else if (event._tag === "ReplacementChosen") {
         output.event({
