@@ -22,15 +22,9 @@ export interface Fitted {
   readonly dropped: number
 }
 
-type Sizes = Pick<FitOptions, "context" | "answer">
-
-const answerRoom = ({ context, answer }: Sizes): number => Math.min(answer, Math.floor(context / 4))
-
 /** Tokens of a prompt beyond which the oldest turns are left out: the answer needs room, though not more than a quarter. */
-export const promptLimit = (sizes: Sizes): number => sizes.context - answerRoom(sizes)
-
-/** Whether a turn as long as an answer may be would make the next prompt too long, with `tokens` used so far. */
-export const isNearlyFull = (tokens: number, sizes: Sizes): boolean => tokens + answerRoom(sizes) > promptLimit(sizes)
+export const promptLimit = ({ context, answer }: Pick<FitOptions, "context" | "answer">): number =>
+  context - Math.min(answer, Math.floor(context / 4))
 
 /**
  * The conversation with room for an answer: whole turns (a question and its answer) are left out, the oldest first. If any

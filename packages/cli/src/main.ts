@@ -52,6 +52,8 @@ const report = (cause: Cause.Cause<unknown>) =>
   Effect.sync(() => {
     if (Cause.isInterruptedOnly(cause)) return
     const failure = Cause.failureOption(cause)
+    // in the place of a line of progress
+    if (process.stderr.isTTY === true) process.stderr.write("\r\u001b[K")
     if (failure._tag === "Some") process.stderr.write(`swarm: ${sentence(failure.value)}\n`)
     if (failure._tag === "None" || process.env.SWARM_DEBUG !== undefined)
       process.stderr.write(`${Cause.pretty(cause)}\n`)

@@ -27,8 +27,8 @@ describe("fitTurns()", () => {
     const messages = talk(5, [10, 11, 12], 10)
     // 83 tokens, with at most 80 for the prompt: 61 without the first turn, 37 without the second, of 55 wanted
     const fitted = fitTurns(messages, { opening: 1, encode, context: 100, answer: 20 })
-    const kept = [messages[0], ...messages.slice(5)]
-    assert.deepStrictEqual(fitted, { messages: kept, ids: encode(kept as Array<ChatMessage>), dropped: 4 })
+    const kept = [...messages.slice(0, 1), ...messages.slice(5)]
+    assert.deepStrictEqual(fitted, { messages: kept, ids: encode(kept), dropped: 4 })
   })
 
   it("says how long the last message is if even that does not fit", () => {

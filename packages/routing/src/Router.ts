@@ -9,6 +9,7 @@ import type * as Effect from "effect/Effect"
 
 /** One server of a chain and the blocks that it runs. */
 export interface Hop {
+  /** Id of the server. Whoever answers at `address` under another one is not it. */
   readonly peer: string
   readonly address: string
   readonly blocks: BlockRange

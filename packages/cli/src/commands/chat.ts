@@ -15,7 +15,7 @@ import type { ChatMessage } from "@swarm/model"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import type { Parsed } from "../args.ts"
-import { type FitOptions, fitTurns, isNearlyFull } from "../fitTurns.ts"
+import { type FitOptions, fitTurns, promptLimit } from "../fitTurns.ts"
 import { engineLayer } from "../layers.ts"
 import { samplingOptions } from "../numerics.ts"
 import { CommandFailed, makeOutput, type Output } from "../output.ts"
@@ -118,9 +118,11 @@ const answer = (talk: Talk, messages: ReadonlyArray<ChatMessage>) =>
     )
     const fields = { ids: fresh, text, finish, keptTokens: kept, promptTokens: ids.length, context }
     output.event({ event: "answer", ...fields, ...chainFigures(pipeline) }, "")
-    if (isNearlyFull(session.ids().length, talk.fit))
+    const used = session.ids().length
+    // another turn like this one would be too much
+    if (dropped === 0 && used + (used - kept) > promptLimit(talk.fit))
       output.note(
-        `${session.ids().length} of the context's ${context} tokens are used: soon the oldest messages will be left out; /reset begins anew`
+        `${used} of the context's ${context} tokens are used: soon the oldest messages will be left out; /reset begins anew`
       )
     return [...fitted.messages, { role: "assistant", content: text }]
   })
