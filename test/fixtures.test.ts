@@ -23,6 +23,14 @@ const families = fs.readdirSync(path.join(FIXTURES, "families")).map((name) => (
   model: path.join(FIXTURES, "families", name),
   expected: path.join(FIXTURES, "families", name, "expected.safetensors")
 }))
+const quantized = fs
+  .readdirSync(path.join(FIXTURES, "quant"), { withFileTypes: true })
+  .filter((entry) => fs.existsSync(path.join(FIXTURES, "quant", entry.name, "config.json")))
+  .map(({ name }) => ({
+    name: `quant ${name}`,
+    model: path.join(FIXTURES, "quant", name),
+    expected: path.join(FIXTURES, "quant", name, "expected.safetensors")
+  }))
 const ggufs = [
   "f32",
   "f16",
@@ -83,7 +91,7 @@ const greedy = async (
 }
 
 layer(Engine.layer, { excludeTestServices: true })("fixtures", (it) => {
-  for (const { name, model: reference, expected: file } of [...families, ...ggufs]) {
+  for (const { name, model: reference, expected: file } of [...families, ...quantized, ...ggufs]) {
     it.scoped(
       name,
       () =>

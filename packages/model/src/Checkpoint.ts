@@ -2,20 +2,29 @@
  * One view of the tensors of a checkpoint, whether safetensors or GGUF.
  * @module
  */
-import { type BlockType, blockBytes, blockType, dequantize, type QuantizedType } from "@swarm/quant"
+import { type BlockType, blockBytes, type QuantizedType } from "@swarm/quant"
 import { type ElementType, elementBytes, FormatError, openSafetensors, openShards, toFloat32 } from "@swarm/tensor"
 import type { Gguf } from "./gguf.ts"
+import { ggufMatrix, type StoredMatrix } from "./StoredMatrix.ts"
 
-/** How the values of a tensor are stored: plain elements, or blocks of codes with scales. */
-export type StorageType = ElementType | QuantizedType
+/** Formats of Hugging Face checkpoints that make one matrix of several tensors. */
+export type CodedType = "GPTQ" | "AWQ" | "NF4" | "FP4" | "INT8" | "FP8" | "MXFP4"
 
-/** A tensor of a checkpoint. */
+/** How the values of a tensor are stored: plain elements, or codes with scales. */
+export type StorageType = ElementType | QuantizedType | CodedType
+
+/** A tensor of a checkpoint: one of a file, or the matrix that several of them hold together. */
 export interface CheckpointTensor {
   readonly name: string
   readonly type: StorageType
-  /** Row-major, outermost first. */
+  /** Row-major, outermost first; (N, K) of a linear layer. */
   readonly shape: ReadonlyArray<number>
+  /** In the file, with scales and everything else that belongs to it. */
   readonly bytes: number
+  /** The file that holds it, where a checkpoint has several. */
+  readonly file?: string
+  /** Its codes and values, if it is not of plain elements. */
+  readonly matrix?: StoredMatrix
 }
 
 /** The tensors of a checkpoint. Reads are fresh, straight from disk, and throw `FormatError` if the file has changed. */
@@ -23,8 +32,10 @@ export interface Checkpoint {
   /** The file or folder. */
   readonly path: string
   readonly tensors: ReadonlyMap<string, CheckpointTensor>
-  /** `length` bytes of a tensor from its byte `offset`. */
+  /** `length` bytes of a tensor of the file from its byte `offset`. */
   readonly read: (name: string, offset: number, length: number) => Uint8Array
+  /** Where several tensors of the file make one: the file's own, and how its codes are to be read. */
+  readonly stored?: { readonly tensors: Checkpoint["tensors"]; readonly encoding: string }
 }
 
 /** Opens a folder with safetensors in Hugging Face layout, or one such file. */
@@ -37,25 +48,21 @@ export const safetensorsCheckpoint = (path: string): Checkpoint => {
 export const ggufCheckpoint = (gguf: Gguf): Checkpoint => {
   const tensors = new Map<string, CheckpointTensor>()
   for (const { name, type, shape, bytes } of gguf.tensors.values()) {
-    tensors.set(name, { name, type: storageType(type), shape, bytes })
+    const element = elementType(type)
+    if (element !== undefined) tensors.set(name, { name, type: element, shape, bytes })
+    else {
+      const columns = shape.at(-1) ?? 1
+      const row = blockBytes(type, columns)
+      const read = (from: number, to: number) => gguf.read(name, from * row, (to - from) * row)
+      const block = type as QuantizedType
+      tensors.set(name, { name, type: block, shape, bytes, matrix: ggufMatrix(block, columns, read) })
+    }
   }
   return { path: gguf.file, tensors, read: gguf.read }
 }
 
-const storageType = (type: BlockType): StorageType => {
-  if (type === "F32") return "f32"
-  if (type === "F16") return "f16"
-  return type === "BF16" ? "bf16" : type
-}
-
-const isElement = (type: StorageType): type is ElementType => type === type.toLowerCase()
-
-/** The block type of a tensor, or undefined if it holds plain elements. */
-export const quantizedType = (type: StorageType): QuantizedType | undefined => (isElement(type) ? undefined : type)
-
-/** Bytes of `values` values of a row. Throws `RangeError` if they are not a whole number of blocks. */
-export const storageBytes = (type: StorageType, values: number): number =>
-  isElement(type) ? values * elementBytes(type) : blockBytes(type, values)
+const ELEMENTS: Readonly<Partial<Record<BlockType, ElementType>>> = { F32: "f32", F16: "f16", BF16: "bf16" }
+const elementType = (type: BlockType): ElementType | undefined => ELEMENTS[type]
 
 /** Consecutive rows of a matrix, or a whole vector, of a checkpoint. */
 export interface Slice {
@@ -79,37 +86,28 @@ export const slice = (checkpoint: Checkpoint, tensor: CheckpointTensor, from = 0
   return { checkpoint, tensor, rows: end - from, columns, firstRow: from }
 }
 
-/** The stored bytes of a slice. */
-export const readSlice = (s: Slice): Uint8Array => {
-  const row = storageBytes(s.tensor.type, s.columns)
-  return s.checkpoint.read(s.tensor.name, s.firstRow * row, s.rows * row)
+/** The values of a slice: f32 (rows, columns), each the value that the format defines, rounded once to f32. */
+export const readFloats = ({ checkpoint, tensor, firstRow, rows, columns }: Slice, out?: Float32Array): Float32Array => {
+  const { matrix, type, name } = tensor
+  if (matrix !== undefined) {
+    const values = out ?? new Float32Array(rows * columns)
+    matrix.floats(firstRow, firstRow + rows, values)
+    return values
+  }
+  const row = columns * elementBytes(type as ElementType)
+  const values = toFloat32(type as ElementType, checkpoint.read(name, firstRow * row, rows * row))
+  if (out === undefined) return values
+  out.set(values)
+  return out
 }
 
-/** The values of a slice: f32 (rows, columns), each the value that the format defines, rounded once to f32. */
-export const readFloats = (s: Slice, out?: Float32Array): Float32Array => {
-  const bytes = readSlice(s)
-  const { type } = s.tensor
-  if (isElement(type)) {
-    const values = toFloat32(type, bytes)
-    if (out === undefined) return values
-    out.set(values)
-    return out
-  }
-  return dequantize(type, bytes, out ?? new Float32Array(s.rows * s.columns))
-}
+const FLOATS: ReadonlyArray<StorageType> = ["f32", "f64", "f16", "bf16"]
 
 /** Throws `FormatError` if a matrix cannot be read as weights. */
 export const assertReadable = (checkpoint: Checkpoint, tensor: CheckpointTensor): void => {
-  const quantized = quantizedType(tensor.type)
-  if (quantized !== undefined) {
-    const columns = tensor.shape.at(-1) ?? 1
-    if (columns % blockType(quantized).blockSize === 0) return
-    const detail = `rows of ${columns} are not whole ${quantized} blocks`
-    throw new FormatError({ file: checkpoint.path, tensor: tensor.name, detail })
-  }
-  if (["f32", "f64", "f16", "bf16"].includes(tensor.type)) return
+  if (tensor.matrix !== undefined || FLOATS.includes(tensor.type)) return
   throw new FormatError({
-    file: checkpoint.path,
+    file: tensor.file ?? checkpoint.path,
     tensor: tensor.name,
     detail: `weights of type ${tensor.type} are not supported`
   })

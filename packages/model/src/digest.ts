@@ -10,14 +10,17 @@ import type { Checkpoint } from "./Checkpoint.ts"
 const SAMPLE = 256
 
 /**
- * SHA-256, in hex, of the architecture, of names, types and shapes of all tensors, and of a sample of the bytes of each:
+ * SHA-256, in hex, of the architecture, of names, types and shapes of all tensors, and of a sample of the bytes of each (and
+ * of how their codes are read):
  * equal for the same weights in one file or in shards, and different for any other training of the same architecture.
  * It tells models apart; it does not prove that no byte is damaged. O(tensors), three small reads of each.
  */
 export const digestOf = (architecture: Architecture, checkpoint: Checkpoint): string => {
   const hash = createHash("sha256").update(JSON.stringify(architecture))
-  for (const name of [...checkpoint.tensors.keys()].sort()) {
-    const tensor = checkpoint.tensors.get(name)
+  if (checkpoint.stored !== undefined) hash.update(checkpoint.stored.encoding)
+  const { tensors } = checkpoint.stored ?? checkpoint
+  for (const name of [...tensors.keys()].sort()) {
+    const tensor = tensors.get(name)
     if (tensor === undefined) continue
     const { type, shape, bytes } = tensor
     hash.update(JSON.stringify([name, type, shape]))

@@ -11,6 +11,7 @@ import type { Description, Format } from "./Family.ts"
 import { Fields } from "./Fields.ts"
 import { type GgufMetadata, openGguf } from "./gguf.ts"
 import { ConfigurationError } from "./ModelError.ts"
+import { decodeCheckpoint } from "./quantized/decodeCheckpoint.ts"
 import { findDialect } from "./registry.ts"
 import { bindWeights, type Weights } from "./Weights.ts"
 
@@ -36,8 +37,9 @@ export const openFolder = (folder: string): Opened => {
   const type = fields.need("model_type", fields.string("model_type"))
   // the architecture is named before any tensor is looked for, so that an unknown one is what the error says
   findDialect("huggingFace", type, file)
+  const checkpoint = decodeCheckpoint(safetensorsCheckpoint(folder), quantizationOf(folder, fields))
   return {
-    ...describe("huggingFace", type, fields, safetensorsCheckpoint(folder)),
+    ...describe("huggingFace", type, fields, checkpoint),
     source: { format: "huggingFace", folder }
   }
 }
@@ -73,6 +75,15 @@ const describe = (format: Format, type: string, fields: Fields, checkpoint: Chec
   }
   const architecture = dialect.describe(description, type)
   return { architecture, weights: bindWeights(checkpoint, architecture, dialect) }
+}
+
+/** What `config.json` says about quantization, or the file beside it that older checkpoints have. */
+const quantizationOf = (folder: string, fields: Fields): Fields | undefined => {
+  const record = fields.record("quantization_config")
+  if (record !== undefined) return record
+  const file = path.join(folder, "quantize_config.json")
+  if (!fs.existsSync(file)) return undefined
+  return Fields.of(file, { quant_method: "gptq", ...readJson(file) })
 }
 
 const readJson = (file: string): object => {

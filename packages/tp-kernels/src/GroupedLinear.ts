@@ -2,32 +2,15 @@
  * A linear layer as a GPTQ checkpoint holds it: integer codes, and a scale and a zero point per group of input rows.
  * @module
  */
+import type { GroupedCodes } from "@swarm/quant"
 import { PlanError } from "./PlanError.ts"
 import { identity, type Permutation, reorder } from "./permutation.ts"
 
-/**
- * The layer y = x W with W (K, N), where W[k,n] = scales[g,n] * (q[k,n] - zero[g,n]) and g = groupIndex[k].
- *
- * Arrays are borrowed: views into a checkpoint do.
- */
-export interface GroupedLinear {
+/** Codes of a width that every kernel of this package takes, and a name. Arrays are borrowed. */
+export interface GroupedLinear extends GroupedCodes {
   /** For messages: the tensor's name. */
   readonly name: string
   readonly bits: 4 | 8
-  /** K */
-  readonly inFeatures: number
-  /** N */
-  readonly outFeatures: number
-  /** Rows that share a scale, 1 .. K; the last group may be short. K itself: one scale a column. */
-  readonly groupSize: number
-  /** u32 (K * bits / 32, N): word r holds rows r * 32/bits and on, low bits first. */
-  readonly codes: Uint32Array
-  /** f32 (ceil(K / groupSize), N) */
-  readonly scales: Float32Array
-  /** u8 (ceil(K / groupSize), N), one a byte; absent = 2^(bits-1) everywhere (symmetric). */
-  readonly zeros?: Uint8Array
-  /** (K): the group of each row, in any order (act-order); absent = floor(k / groupSize). */
-  readonly groupIndex?: ArrayLike<number>
 }
 
 /** Groups of a layer: ceil(K / groupSize). */
@@ -82,10 +65,6 @@ export const orderOf = (linear: GroupedLinear): Permutation =>
   linear.groupIndex === undefined
     ? identity(linear.inFeatures)
     : reorder(linear.groupIndex, groupCount(linear), linear.name).order
-
-/** The group of a row. */
-export const groupOf = (linear: GroupedLinear, row: number): number =>
-  linear.groupIndex?.[row] ?? Math.floor(row / linear.groupSize)
 
 /**
  * One code a byte, u8 (K, N) -> fresh words as {@link GroupedLinear.codes} has them.

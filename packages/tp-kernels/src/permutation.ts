@@ -4,6 +4,7 @@
  * A permutation `p` is read as "position i takes element p[i]", so that applying it to X gives X[:, p].
  * @module
  */
+import { type GroupOrder, groupOrder } from "@swarm/quant"
 import { PlanError } from "./PlanError.ts"
 
 /** Each of 0 .. length-1 once. */
@@ -76,37 +77,17 @@ export const takeColumns = <A extends Float32Array | Float64Array>(x: A, rows: n
   return out as A
 }
 
-/** Act-order weights whose groups are contiguous again. */
-export interface Reordered {
-  /** P: the rows in order of their groups, each group in its original order. */
-  readonly order: Permutation
-  /** The groups of the rows in that order: never falling. */
-  readonly groups: Uint32Array
-}
-
 /**
  * Algorithm 1: P = stable argsort(g_idx). Rows W[P, :] have contiguous groups, and X[:, P] · W[P, :] = X · W.
  *
  * Throws `PlanError` (`groups`) if an index is not in 0 .. groupCount-1. O(rows + groups).
  * @see https://arxiv.org/abs/2402.04925 Algorithm 1
  */
-export const reorder = (groupIndex: ArrayLike<number>, groupCount: number, subject = "g_idx"): Reordered => {
-  const starts = new Uint32Array(groupCount + 1)
-  for (let i = 0; i < groupIndex.length; i++) {
-    const group = groupIndex[i] ?? Number.NaN
-    if (!Number.isInteger(group) || group < 0 || group >= groupCount) {
-      throw new PlanError({ reason: "groups", subject, detail: `row ${i} is of group ${group}, of ${groupCount}` })
-    }
-    starts[group + 1]!++
+export const reorder = (groupIndex: ArrayLike<number>, groupCount: number, subject = "g_idx"): GroupOrder => {
+  try {
+    return groupOrder(groupIndex, groupCount)
+  } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
+    throw new PlanError({ reason: "groups", subject, detail: cause.message })
   }
-  for (let group = 0; group < groupCount; group++) starts[group + 1]! += starts[group]!
-  const order = new Uint32Array(groupIndex.length)
-  const groups = new Uint32Array(groupIndex.length)
-  for (let i = 0; i < groupIndex.length; i++) {
-    const group = groupIndex[i]!
-    const at = starts[group]!++
-    order[at] = i
-    groups[at] = group
-  }
-  return { order, groups }
 }

@@ -2,8 +2,8 @@
  * A part of a layer, rows and columns in any order, straight from checkpoint words to the kernel's form.
  * @module
  */
-import type { BlockLinear } from "@swarm/quant"
-import { type GroupedLinear, groupOf } from "./GroupedLinear.ts"
+import { type BlockLinear, blocksFit, groupedBlocks, groupOf } from "@swarm/quant"
+import type { GroupedLinear } from "./GroupedLinear.ts"
 import { PlanError } from "./PlanError.ts"
 
 /** Block sizes of the kernel, the greatest (fastest) first. */
@@ -15,14 +15,6 @@ export type Straddle =
   | "refuse"
   /** Repeat the scale for smaller blocks, of at least 16 values: exact for weights, finer for int8 activations. */
   | "split"
-
-/** Whether every block of `size` rows in this order lies in one group. */
-const fits = (linear: GroupedLinear, rows: Uint32Array, size: number): boolean => {
-  for (let i = 0; i < rows.length; i++) {
-    if (i % size !== 0 && groupOf(linear, rows[i]!) !== groupOf(linear, rows[i - 1]!)) return false
-  }
-  return true
-}
 
 /**
  * The greatest kernel block such that no block of any shard mixes two groups. `shards` are the rows of each shard, in
@@ -50,7 +42,7 @@ export const blockSizeFor = (
   }
   const longest = Math.max(...shards.map((rows) => rows.length))
   const size = kernelBlocks.find(
-    (block) => (block <= longest || block === 16) && shards.every((rows) => fits(linear, rows, block))
+    (block) => (block <= longest || block === 16) && shards.every((rows) => blocksFit(linear, rows, block))
   )
   return (
     size ??
@@ -76,44 +68,13 @@ export interface Slice {
  * out of range. O(rows x columns).
  */
 export const slice = (linear: GroupedLinear, { rows, columns, blockSize }: Slice): BlockLinear => {
-  const { bits, inFeatures, outFeatures, codes, scales, zeros } = linear
+  const { inFeatures, outFeatures } = linear
   if (rows.some((row) => row >= inFeatures) || columns.some((column) => column >= outFeatures)) {
     throw new RangeError(`Cannot slice "${linear.name}" (${inFeatures}, ${outFeatures}): a row or column is beyond it`)
   }
-  if (!fits(linear, rows, blockSize)) {
+  if (!blocksFit(linear, rows, blockSize)) {
     const detail = `blocks of ${blockSize} rows mix groups of ${linear.groupSize}`
     throw new PlanError({ reason: "straddle", subject: linear.name, detail })
   }
-  const [K, N] = [rows.length, columns.length]
-  const blocks = Math.ceil(K / blockSize)
-  const perWord = 32 / bits
-  const perByte = 8 / bits
-  const mask = 2 ** bits - 1
-  const centre = 2 ** (bits - 1)
-  const rowBytes = (blocks * blockSize) / perByte
-  const zeroBytes = Math.ceil(blocks / perByte)
-  const packed = new Uint8Array(N * rowBytes)
-  const outScales = new Float32Array(N * blocks)
-  const zeroPoints = zeros === undefined ? undefined : new Uint8Array(N * zeroBytes)
-  const words = rows.map((row) => Math.floor(row / perWord) * outFeatures)
-  const shifts = Uint8Array.from(rows, (row) => (row % perWord) * bits)
-  // Blocks outermost: the checkpoint's words of one block of rows stay in the processor's cache.
-  for (let b = 0; b < blocks; b++) {
-    const group = groupOf(linear, rows[b * blockSize]!) * outFeatures
-    const last = Math.min(K, (b + 1) * blockSize)
-    for (let n = 0; n < N; n++) {
-      const column = columns[n]!
-      outScales[n * blocks + b] = scales[group + column]!
-      const zero = zeros === undefined ? centre : zeros[group + column]!
-      if (zeroPoints !== undefined) {
-        zeroPoints[n * zeroBytes + Math.floor(b / perByte)]! |= zero << ((b % perByte) * bits)
-      }
-      for (let k = b * blockSize; k < (b + 1) * blockSize; k++) {
-        const code = k < last ? (codes[words[k]! + column]! >>> shifts[k]!) & mask : zero
-        packed[n * rowBytes + Math.floor(k / perByte)]! |= code << ((k % perByte) * bits)
-      }
-    }
-  }
-  const part = { bits, blockSize, inFeatures: K, outFeatures: N, packed, scales: outScales }
-  return zeroPoints === undefined ? part : { ...part, zeroPoints }
+  return groupedBlocks(linear, { rows, columns, bits: linear.bits, blockSize })
 }

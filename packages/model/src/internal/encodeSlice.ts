@@ -2,9 +2,9 @@
  * Weights of a checkpoint as blocks of codes.
  * @module
  */
-import { type BlockLayout, type BlockLinear, concatRows, quantize, repack, WeightError } from "@swarm/quant"
+import { type BlockLayout, type BlockLinear, concatRows, quantize, WeightError } from "@swarm/quant"
 import { FormatError } from "@swarm/tensor"
-import { quantizedType, readFloats, readSlice, type Slice } from "../Checkpoint.ts"
+import { readFloats, type Slice } from "../Checkpoint.ts"
 import type { Form } from "../Linear.ts"
 
 /** The values of a slice, rounded to 4 or 8 bits. */
@@ -21,9 +21,9 @@ export const readBlocks = (
   const joined = concatRows(
     weights.map((weight) => {
       if (encoding === "q4" || encoding === "q8") return encodeSlice(weight, encoding, layout.blockSize)
-      const type = quantizedType(weight.tensor.type)
-      if (type === undefined) throw new RangeError(`Tensor "${weight.tensor.name}" has no blocks`)
-      return named(weight, () => repack(type, readSlice(weight), weight.rows, weight.columns))
+      const { matrix, name } = weight.tensor
+      if (matrix === undefined) throw new RangeError(`Tensor "${name}" has no blocks`)
+      return named(weight, () => matrix.blocks(layout, weight.firstRow, weight.firstRow + weight.rows))
     })
   )
   if (joined === undefined) throw new RangeError("Cannot join layers of different forms")
@@ -36,6 +36,7 @@ const named = (weight: Slice, make: () => BlockLinear): BlockLinear => {
     return make()
   } catch (cause) {
     if (!(cause instanceof WeightError)) throw cause
-    throw new FormatError({ file: weight.checkpoint.path, tensor: weight.tensor.name, detail: cause.message, cause })
+    const { checkpoint, tensor } = weight
+    throw new FormatError({ file: tensor.file ?? checkpoint.path, tensor: tensor.name, detail: cause.message, cause })
   }
 }

@@ -1,0 +1,34 @@
+/**
+ * Weight matrices that a checkpoint holds as codes: what kernels can be given of them, and their values.
+ * @module
+ */
+import { type BlockLayout, type BlockLinear, dequantize, layoutOf, type QuantizedType, repack } from "@swarm/quant"
+
+/** A matrix (N, K). Every read is fresh, straight from disk, and throws `FormatError` or `WeightError`. */
+export interface StoredMatrix {
+  /** The layouts that it can become, the fastest first; none if it can only become floats. */
+  readonly layouts: ReadonlyArray<BlockLayout>
+  /**
+   * The order in which `blocks` take the input features: position i takes feature order[i]. Absent: as they are.
+   * Act-order weights have one, so that no kernel looks up groups.
+   */
+  readonly order?: Uint32Array
+  /** Rows [from, to) in one of `layouts`, their columns in `order`. */
+  readonly blocks: (layout: BlockLayout, from: number, to: number) => BlockLinear
+  /** Rows [from, to) as f32 into `out` (to - from, K), columns as they are: the values that the format defines. */
+  readonly floats: (from: number, to: number, out: Float32Array) => void
+}
+
+/** A matrix in GGUF blocks; `read` gives the bytes of rows. */
+export const ggufMatrix = (
+  type: QuantizedType,
+  columns: number,
+  read: (from: number, to: number) => Uint8Array
+): StoredMatrix => {
+  const layout = layoutOf(type)
+  return {
+    layouts: layout === undefined ? [] : [layout],
+    blocks: (_, from, to) => repack(type, read(from, to), to - from, columns),
+    floats: (from, to, out) => dequantize(type, read(from, to), out)
+  }
+}
