@@ -87,7 +87,10 @@ export const slice = (checkpoint: Checkpoint, tensor: CheckpointTensor, from = 0
 }
 
 /** The values of a slice: f32 (rows, columns), each the value that the format defines, rounded once to f32. */
-export const readFloats = ({ checkpoint, tensor, firstRow, rows, columns }: Slice, out?: Float32Array): Float32Array => {
+export const readFloats = (
+  { checkpoint, tensor, firstRow, rows, columns }: Slice,
+  out?: Float32Array
+): Float32Array => {
   const { matrix, type, name } = tensor
   if (matrix !== undefined) {
     const values = out ?? new Float32Array(rows * columns)

@@ -77,13 +77,18 @@ const describe = (format: Format, type: string, fields: Fields, checkpoint: Chec
   return { architecture, weights: bindWeights(checkpoint, architecture, dialect) }
 }
 
-/** What `config.json` says about quantization, or the file beside it that older checkpoints have. */
+/** Files beside `config.json` in which the first versions of GPTQ and AWQ said what they had done. */
+const OLD_FILES = { "quantize_config.json": "gptq", "quant_config.json": "awq" }
+
+/** What a checkpoint says about its quantization. */
 const quantizationOf = (folder: string, fields: Fields): Fields | undefined => {
   const record = fields.record("quantization_config")
   if (record !== undefined) return record
-  const file = path.join(folder, "quantize_config.json")
-  if (!fs.existsSync(file)) return undefined
-  return Fields.of(file, { quant_method: "gptq", ...readJson(file) })
+  for (const [name, method] of Object.entries(OLD_FILES)) {
+    const file = path.join(folder, name)
+    if (fs.existsSync(file)) return Fields.of(file, { quant_method: method, ...readJson(file) })
+  }
+  return undefined
 }
 
 const readJson = (file: string): object => {

@@ -5,13 +5,23 @@
 import type { Checkpoint, CheckpointTensor } from "../Checkpoint.ts"
 import type { Fields } from "../Fields.ts"
 import { Unsupported } from "../ModelError.ts"
+import { readAwq } from "./awq.ts"
+import { readBitsandbytes } from "./bitsandbytes.ts"
+import { readFloats8 } from "./floats8.ts"
 import { readGptq } from "./gptq.ts"
+import { readMxfp4 } from "./mxfp4.ts"
 import { type Decoded, StoredTensors } from "./StoredTensors.ts"
 
 /** Reads a checkpoint's matrices by what its configuration says about all of them. */
 type Method = (stored: StoredTensors, fields: Fields) => Decoded
 
-const METHODS: ReadonlyMap<string, Method> = new Map([["gptq", readGptq]])
+const METHODS: ReadonlyMap<string, Method> = new Map<string, Method>([
+  ["gptq", readGptq],
+  ["awq", readAwq],
+  ["bitsandbytes", readBitsandbytes],
+  ["fp8", readFloats8],
+  ["mxfp4", readMxfp4]
+])
 
 /** Names that only tensors of a quantized checkpoint have. */
 const SIGNS = [".qweight", ".g_idx", ".SCB", ".weight.quant_map", ".weight_scale_inv"]
@@ -34,7 +44,10 @@ export const decodeCheckpoint = (checkpoint: Checkpoint, fields: Fields | undefi
   const method = fields.need("quant_method", fields.string("quant_method"))
   const read = METHODS.get(method)
   if (read === undefined) {
-    throw new Unsupported({ feature: `Quantization "${method}"`, detail: `known are ${[...METHODS.keys()].join(", ")}` })
+    throw new Unsupported({
+      feature: `Quantization "${method}"`,
+      detail: `known are ${[...METHODS.keys()].join(", ")}`
+    })
   }
   const { encoding, matrices } = read(stored, fields)
   if (matrices.length === 0) throw fields.fail("quant_method", `is "${method}", but no tensor of it is there`)

@@ -3,14 +3,7 @@
  * @see https://github.com/ModelCloud/GPTQModel (versions 1 and 2 of the format)
  * @module
  */
-import {
-  expandGroups,
-  type GroupedCodes,
-  groupedBlocks,
-  groupedLayouts,
-  groupOrder,
-  unpackZeros
-} from "@swarm/quant"
+import { expandGroups, type GroupedCodes, groupedBlocks, groupedLayouts, groupOrder, unpackZeros } from "@swarm/quant"
 import type { Fields } from "../Fields.ts"
 import { Unsupported } from "../ModelError.ts"
 import type { StoredMatrix } from "../StoredMatrix.ts"
@@ -50,7 +43,8 @@ const settingsOf = (fields: Fields): Settings => {
 /** `group_size`: -1 or a positive integer. */
 export const groupSizeOf = (fields: Fields, key = "group_size"): number => {
   const size = fields.need(key, fields.number(key))
-  if (size !== -1 && !(Number.isSafeInteger(size) && size >= 1)) throw fields.fail(key, `is ${size}, not -1 or positive`)
+  if (size !== -1 && !(Number.isSafeInteger(size) && size >= 1))
+    throw fields.fail(key, `is ${size}, not -1 or positive`)
   return size
 }
 
