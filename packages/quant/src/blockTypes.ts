@@ -5,8 +5,10 @@
  */
 import type { BlockCoder } from "./internal/coder.ts"
 import { Q2_K, Q3_K, Q4_K, Q5_K, Q6_K } from "./internal/kquants.ts"
+import { IQ1_M, IQ1_S, IQ2_S, IQ2_XS, IQ2_XXS, IQ3_S, IQ3_XXS } from "./internal/lattices.ts"
 import { Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 } from "./internal/legacy.ts"
-import { IQ4_NL, IQ4_XS, MXFP4 } from "./internal/tables.ts"
+import { IQ4_NL, IQ4_XS, MXFP4, NVFP4 } from "./internal/tables.ts"
+import { TQ1_0, TQ2_0 } from "./internal/ternary.ts"
 
 /** Block types that have integer codes with scales. */
 const CODERS = {
@@ -20,9 +22,19 @@ const CODERS = {
   Q4_K,
   Q5_K,
   Q6_K,
+  IQ1_S,
+  IQ1_M,
+  IQ2_XXS,
+  IQ2_XS,
+  IQ2_S,
+  IQ3_XXS,
+  IQ3_S,
   IQ4_NL,
   IQ4_XS,
-  MXFP4
+  TQ1_0,
+  TQ2_0,
+  MXFP4,
+  NVFP4
 } satisfies Record<string, BlockCoder>
 
 /** A block type with integer codes and scales. */
@@ -75,7 +87,9 @@ const NAMES: Readonly<Record<number, string>> = {
   30: "BF16",
   34: "TQ1_0",
   35: "TQ2_0",
-  39: "MXFP4"
+  39: "MXFP4",
+  40: "NVFP4",
+  41: "Q1_0"
 }
 
 const FLOAT_BYTES = { F32: 4, F16: 2, BF16: 2 } as const

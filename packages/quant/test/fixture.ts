@@ -32,6 +32,17 @@ export const fixture = (path: string) => {
   }
 }
 
+/** Raw blocks and values of every type, by `TYPE.bytes` and `TYPE.values`. */
+export const blocksFixture = () => {
+  const [most, nvfp4] = [fixture("gguf/blocks.safetensors"), fixture("gguf/nvfp4.safetensors")]
+  const of = (name: string) => (name.startsWith("NVFP4.") ? nvfp4 : most)
+  return {
+    bytes: (name: string) => of(name).bytes(name),
+    shape: (name: string) => of(name).shape(name),
+    f32: (name: string) => of(name).f32(name)
+  }
+}
+
 /** The same bits, so that -0 is not 0 and NaN is NaN. */
 export const bits = (x: Float32Array): Uint32Array => new Uint32Array(x.buffer, x.byteOffset, x.length)
 

@@ -3,7 +3,7 @@ import { graph } from "@swarm/onnx"
 import { InferenceSession, Tensor } from "onnxruntime-node"
 import { expect, it } from "vitest"
 import { type BlockLinear, blockTypes, concatRows, expand, quantize, repack } from "../src/index.ts"
-import { fixture, normal } from "./fixture.ts"
+import { blocksFixture, normal } from "./fixture.ts"
 
 const ROWS = 3
 
@@ -52,7 +52,7 @@ const check = async (linear: BlockLinear): Promise<void> => {
 }
 
 const quantized = [...blockTypes.values()].filter((info) => info.blockSize > 1).map((info) => info.type)
-const golden = fixture("gguf/blocks.safetensors")
+const golden = blocksFixture()
 
 it.each(quantized)("%s", async (type) => {
   const [N = 0, K = 0] = golden.shape(`${type}.values`)

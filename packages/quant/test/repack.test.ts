@@ -11,9 +11,9 @@ import {
   sameLayout,
   WeightError
 } from "../src/index.ts"
-import { bits, fixture, random } from "./fixture.ts"
+import { bits, blocksFixture, random } from "./fixture.ts"
 
-const golden = fixture("gguf/blocks.safetensors")
+const golden = blocksFixture()
 const quantized = [...blockTypes.values()].filter((info) => info.blockSize > 1).map((info) => info.type)
 
 describe.each(quantized)("repack %s", (type) => {

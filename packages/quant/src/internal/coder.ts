@@ -35,7 +35,7 @@ export interface BlockCoder {
   readonly blockSize: number
   /** Bytes of a file block. */
   readonly blockBytes: number
-  readonly groupSize: 16 | 32
+  readonly groupSize: 16 | 32 | 128
   /** The least of the kernel's widths that holds the codes and has a fast kernel for groups of this size. */
   readonly bits: 4 | 8
   readonly zero: number

@@ -1,5 +1,5 @@
 /**
- * GGUF block formats whose 4-bit codes stand for entries of a table: IQ4_NL, IQ4_XS, MXFP4. The entries are small
+ * GGUF block formats whose 4-bit codes stand for entries of a table: IQ4_NL, IQ4_XS, MXFP4, NVFP4. The entries are small
  * integers, so that the 8-bit codes of the kernel hold them exactly.
  * @see https://github.com/ggml-org/ggml/blob/master/src/ggml-common.h (layouts and `kvalues_*`)
  * @see https://www.opencompute.org/documents/ocp-microscaling-formats-mx-v1-0-spec-final-pdf (MXFP4)
@@ -89,4 +89,43 @@ export const MXFP4: BlockCoder = {
     for (let b = 0; b < count; b++) scales[to + b] = HALF_POWERS[bytes[at + b * 17]!]!
   },
   readCodes: tableCodes(E2M1, 17, 1, 1)
+}
+
+/**
+ * Half the value of an e4m3 without sign, by pattern: its greatest stands for 0, and its bit 7 is not looked at otherwise.
+ */
+const HALF_E4M3 = Float32Array.from({ length: 256 }, (_, pattern) => {
+  const exponent = (pattern >> 3) & 15
+  const fraction = (pattern & 7) / 8
+  if (pattern === 0x7f) return 0
+  return (exponent === 0 ? fraction * 2 ** -6 : (1 + fraction) * 2 ** (exponent - 7)) / 2
+})
+
+/** 4 scales as 8-bit floats, 4 times 16 nibbles: low halves, then high halves, of 8 bytes. */
+export const NVFP4: BlockCoder = {
+  ...common,
+  blockSize: 64,
+  blockBytes: 36,
+  groupSize: 16,
+  note: "4-bit floats as 8-bit integers: exact",
+  readScales: ({ bytes }, at, count, scales, to) => {
+    for (let b = 0; b < count; b++) {
+      for (let g = 0; g < 4; g++) scales[to + b * 4 + g] = HALF_E4M3[bytes[at + b * 36 + g]!]!
+    }
+  },
+  readCodes: ({ bytes }, at, count, codes, to, shift) => {
+    let o = to
+    for (let b = 0; b < count; b++) {
+      for (let g = 0; g < 4; g++) {
+        const p = at + b * 36 + 4 + g * 8
+        for (let i = 0; i < 2; i++) {
+          const early = E2M1[bytes[p + 4 * i]!]! | (E2M1[bytes[p + 4 * i + 1]!]! << 8)
+          const late = E2M1[bytes[p + 4 * i + 2]!]! | (E2M1[bytes[p + 4 * i + 3]!]! << 8)
+          codes[o + i] = ((early & 0xffff) | (late << 16)) + shift
+          codes[o + 2 + i] = ((early >>> 16) | (late & 0xffff0000)) + shift
+        }
+        o += 4
+      }
+    }
+  }
 }
