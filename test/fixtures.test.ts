@@ -1,5 +1,5 @@
 /**
- * Every llama, mistral, qwen2 and qwen3 fixture and every GGUF one, computed by our own engine in every cut, against what
+ * Every fixture with outputs (families, quantized checkpoints, GGUF files), computed by our own engine in every cut, against what
  * transformers gave in float64 (f32 activations).
  */
 import * as fs from "node:fs"
@@ -18,39 +18,19 @@ const FIXTURES = path.join(import.meta.dirname, "fixtures")
 /** Largest allowed error relative to the largest expected value: the fixtures' README. */
 const TOLERANCE = 1e-4
 
-const families = fs.readdirSync(path.join(FIXTURES, "families")).map((name) => ({
-  name,
-  model: path.join(FIXTURES, "families", name),
-  expected: path.join(FIXTURES, "families", name, "expected.safetensors")
-}))
-const quantized = fs
-  .readdirSync(path.join(FIXTURES, "quant"), { withFileTypes: true })
-  .filter((entry) => fs.existsSync(path.join(FIXTURES, "quant", entry.name, "config.json")))
-  .map(({ name }) => ({
-    name: `quant ${name}`,
-    model: path.join(FIXTURES, "quant", name),
-    expected: path.join(FIXTURES, "quant", name, "expected.safetensors")
-  }))
-const ggufs = [
-  "f32",
-  "f16",
-  "bf16",
-  "q8_0",
-  "q4_0",
-  "q4_1",
-  "q5_0",
-  "q5_1",
-  "q2_k",
-  "q3_k",
-  "q4_k",
-  "q5_k",
-  "q6_k",
-  "mixed-q4km"
-].map((name) => ({
-  name: `gguf ${name}`,
-  model: path.join(FIXTURES, "gguf", name, "model.gguf"),
-  expected: path.join(FIXTURES, "gguf", name, "expected.safetensors")
-}))
+/** Models of a folder of fixtures: those with outputs. */
+const modelsIn = (folder: string, file = "") =>
+  fs
+    .readdirSync(path.join(FIXTURES, folder))
+    .map((name) => ({
+      name: folder === "families" ? name : `${folder} ${name}`,
+      model: path.join(FIXTURES, folder, name, file),
+      expected: path.join(FIXTURES, folder, name, "expected.safetensors")
+    }))
+    .filter(({ expected }) => fs.existsSync(expected))
+const families = modelsIn("families")
+const quantized = modelsIn("quant")
+const ggufs = modelsIn("gguf", "model.gguf")
 
 /** Ways to cut `blocks` blocks into one, two and three spans. */
 const cutsOf = (blocks: number): ReadonlyArray<ReadonlyArray<number>> =>
