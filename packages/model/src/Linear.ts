@@ -13,7 +13,7 @@ import { readFloats, type Slice } from "./Checkpoint.ts"
 import { makeBlockKernel } from "./internal/blockKernel.ts"
 import { makeDenseKernel } from "./internal/denseKernel.ts"
 import type { Operators } from "./internal/operators.ts"
-import type { Activations, Initializer, OffsetFold, WeightFormat } from "./Plan.ts"
+import type { Activations, Initializer, OffsetFold, PlannedMatrix, WeightFormat } from "./Plan.ts"
 
 /** How weights are held and activations are multiplied. */
 export interface LinearOptions {
@@ -41,8 +41,8 @@ export interface Linear {
   readonly inFeatures: number
   readonly outFeatures: number
   readonly initializers: ReadonlyArray<Initializer>
-  /** Why values are not those of the checkpoint, if so. */
-  readonly note: string | undefined
+  /** What became of each of its parts. */
+  readonly matrices: ReadonlyArray<PlannedMatrix>
   /** Rows of x from which on the bits of a row do not depend on the others: 2 if a kernel sees a single row as one. */
   readonly leastRows: 1 | 2
   /** The layer's offsets, if an engine can carry them in its weights. */
@@ -108,6 +108,7 @@ export const makeLinear = (
   const inFeatures = first.weight.columns
   const outFeatures = parts.reduce((sum, part) => sum + part.weight.rows, 0)
   const weights = parts.map((part) => part.weight)
+  const wide = weights.every(({ tensor }) => tensor.matrix?.wideActivations)
   const shape = { inFeatures, outFeatures }
   const bias = biasInitializer(name, parts, outFeatures)
   const kernel =
@@ -116,12 +117,20 @@ export const makeLinear = (
       : ordered(
           name,
           form.order,
-          makeBlockKernel(name, weights, { ...form, layout }, shape, bias, options.activations, rounding)
+          makeBlockKernel(
+            name,
+            weights,
+            { ...form, layout },
+            shape,
+            bias,
+            options.activations,
+            wide ? "double" : rounding
+          )
         )
   return {
     ...shape,
     initializers: bias === undefined ? kernel.initializers : [...kernel.initializers, bias],
-    note: noteOf(first.weight, form, options),
+    matrices: weights.map((weight) => plannedMatrix(weight, formOf(weight, options), options)),
     leastRows: kernel.leastRows,
     fold: kernel.fold,
     apply: kernel.apply
@@ -149,11 +158,26 @@ const ordered = (name: string, order: Uint32Array | undefined, kernel: Kernel): 
   }
 }
 
-const noteOf = (weight: Slice, { layout, encoding }: Form, { weights, group }: LinearOptions): string | undefined => {
-  const from = weight.tensor.type
-  if (encoding === "f16") return from === "f16" ? undefined : `${from} rounded to f16`
+const plannedMatrix = (weight: Slice, form: Form, options: LinearOptions): PlannedMatrix => {
+  const { name, type } = weight.tensor
+  const { layout } = form
+  const zeros = layout?.hasZeroPoints ? ", zero points" : ""
+  const offsets = layout?.hasOffsets ? ", offsets" : ""
+  const order = form.order === undefined ? "" : ", inputs gathered"
+  const kernel =
+    layout === undefined ? "f32" : `${layout.bits}-bit codes in blocks of ${layout.blockSize}${zeros}${offsets}${order}`
+  const note = noteOf(weight, form, options)
+  return { tensor: name, type, kernel, ...(note === undefined ? {} : { note }) }
+}
+
+const noteOf = (
+  { tensor }: Slice,
+  { layout, encoding }: Form,
+  { weights, group }: LinearOptions
+): string | undefined => {
+  if (encoding === "f16") return tensor.type === "f16" ? undefined : `${tensor.type} rounded to f16`
   if (encoding === "exact") return weights === "as-is" ? layout?.note : undefined
-  return `${from} quantized to ${encoding} in groups of ${group}, symmetric: at most half a step per weight`
+  return `${tensor.type} quantized to ${encoding} in groups of ${group}, symmetric: at most half a step per weight`
 }
 
 /** Zeros where a part has no bias. */

@@ -5,6 +5,7 @@
 import type { ExternalData } from "@swarm/onnx"
 import type { ElementType, TensorArray } from "@swarm/tensor"
 import type { Architecture } from "./Architecture.ts"
+import type { StorageType } from "./Checkpoint.ts"
 import type { Tokenizer } from "./Tokenizer.ts"
 
 /**
@@ -43,6 +44,17 @@ export interface Initializer {
    * layer. Throws `FormatError` for a file that has changed, and for NaN or infinite weights that are to be in blocks.
    */
   readonly read: () => TensorArray
+}
+
+/** What a matrix of a checkpoint became. */
+export interface PlannedMatrix {
+  /** Its name in the checkpoint. */
+  readonly tensor: string
+  readonly type: StorageType
+  /** The form that the kernel takes, such as "4-bit codes in blocks of 32" or "f32". */
+  readonly kernel: string
+  /** What differs from the file's codes, with the bound of the error that it brings ("exact": none). */
+  readonly note?: string
 }
 
 /**
@@ -86,7 +98,8 @@ export interface SpanPlan {
   readonly kvType: "f32" | "f16"
   readonly maxPositions: number
   readonly initializers: ReadonlyArray<Initializer>
-  /** Re-encodings that were needed, each with its measured or bounded error, for people to read. */
+  readonly matrices: ReadonlyArray<PlannedMatrix>
+  /** The notes of `matrices`, each once, for people to read. */
   readonly notes: ReadonlyArray<string>
   /** Offsets that need no nodes if the engine can fold them; then ask for graphs with `folded`. */
   readonly folds: ReadonlyArray<OffsetFold>
@@ -108,6 +121,7 @@ export interface HeadPlan {
   /** Rows of a run from which on the bits of a row's logits do not depend on the other rows. */
   readonly leastRows: 1 | 2
   readonly initializers: ReadonlyArray<Initializer>
+  readonly matrices: ReadonlyArray<PlannedMatrix>
   readonly notes: ReadonlyArray<string>
   readonly graph: (locate: (name: string) => ExternalData) => Uint8Array
 }

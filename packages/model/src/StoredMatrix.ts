@@ -13,6 +13,11 @@ export interface StoredMatrix {
    * Act-order weights have one, so that no kernel looks up groups.
    */
   readonly order?: Uint32Array
+  /**
+   * The format keeps outliers of the activations out of int8 (LLM.int8, threshold 6): what rounding them to int8 per block
+   * loses is then multiplied as a second row, which leaves an outlier and its neighbours more exact than the format asks.
+   */
+  readonly wideActivations?: true
   /** Rows [from, to) in one of `layouts`, their columns in `order`. */
   readonly blocks: (layout: BlockLayout, from: number, to: number) => BlockLinear
   /** Rows [from, to) as f32 into `out` (to - from, K), columns as they are: the values that the format defines. */

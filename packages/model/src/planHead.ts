@@ -25,6 +25,7 @@ export const planHead = (architecture: Architecture, weights: Weights, options: 
     vocabSize,
     leastRows: matrix.leastRows,
     initializers,
+    matrices: matrix.matrices,
     notes: notesOf([matrix]),
     graph: (locate) => {
       const g = graph({ name: "head" })

@@ -47,6 +47,7 @@ export const planSpan = (
     kvType: "f32",
     maxPositions,
     initializers,
+    matrices: layers.flatMap(({ matrices }) => matrices),
     notes: notesOf(layers),
     folds,
     graph: ({ sessions, duplicate, folded = false }, locate) => {

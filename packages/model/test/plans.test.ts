@@ -61,7 +61,10 @@ describe("weight formats", () => {
 
   it("say what they change", () => {
     assert.deepStrictEqual(qwen3.span(0, 3).notes, [])
-    assert.match(qwen3.span(0, 3, { weights: "q4" }).notes.join(), /f32 quantized to q4 in groups of 32.*\(12 layers\)/)
+    assert.match(
+      qwen3.span(0, 3, { weights: "q4" }).notes.join(),
+      /f32 quantized to q4 in groups of 32.*\(21 matrices\)/
+    )
     assert.match(qwen3.head({ weights: "q4" }).notes.join(), /q8/)
     assert.match(qwen3.span(0, 1, { weights: "f16" }).notes.join(), /f32 rounded to f16/)
   })

@@ -4,7 +4,7 @@
  */
 import type { ExternalData, GraphBuilder } from "@swarm/onnx"
 import type { LinearOptions } from "../Linear.ts"
-import type { Initializer, PlanOptions } from "../Plan.ts"
+import type { Initializer, PlannedMatrix, PlanOptions } from "../Plan.ts"
 
 /** Defaults of `PlanOptions`. Throws `RangeError` for a group that the kernels do not take. */
 export const linearOptions = ({ weights = "as-is", group = 32, activations = "int8" }: PlanOptions): LinearOptions => {
@@ -21,9 +21,13 @@ export const declare = (
   for (const { name, type, shape } of initializers) g.external(name, type, shape, locate(name))
 }
 
-/** Each note once, with the number of layers that it is about. */
-export const notesOf = (layers: ReadonlyArray<{ readonly note: string | undefined }>): ReadonlyArray<string> => {
+/** Each note once, with the number of matrices that it is about. */
+export const notesOf = (
+  layers: ReadonlyArray<{ readonly matrices: ReadonlyArray<PlannedMatrix> }>
+): ReadonlyArray<string> => {
   const counts = new Map<string, number>()
-  for (const { note } of layers) if (note !== undefined) counts.set(note, (counts.get(note) ?? 0) + 1)
-  return [...counts].map(([note, count]) => (count === 1 ? note : `${note} (${count} layers)`))
+  for (const { note } of layers.flatMap(({ matrices }) => matrices)) {
+    if (note !== undefined) counts.set(note, (counts.get(note) ?? 0) + 1)
+  }
+  return [...counts].map(([note, count]) => (count === 1 ? note : `${note} (${count} matrices)`))
 }

@@ -49,6 +49,7 @@ const rows = (stored: StoredTensors, stem: string): CodedMatrix => {
   }
   const matrix: StoredMatrix = {
     layouts: [rowLayout],
+    wideActivations: true,
     blocks: (_, from, to) => {
       const { codes, absmax } = part(from, to)
       return rowLinear(codes, absmax, inFeatures)
