@@ -2,35 +2,21 @@
  * Every fixture with outputs (families, quantized checkpoints, GGUF files), computed by our own engine in every cut, against what
  * transformers gave in float64 (f32 activations).
  */
-import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, layer } from "@effect/vitest"
 import { localPipeline } from "@swarm/client"
-import { type Head, loadHead, loadSpan, type Span } from "@swarm/compute"
+import { loadHead, loadSpan, type Span } from "@swarm/compute"
 import * as Engine from "@swarm/engine"
 import { openModel } from "@swarm/model"
 import { openSafetensors } from "@swarm/tensor"
 import { Effect } from "effect"
 import { describe } from "vitest"
-import { argmaxRow, floats, integers, worst } from "./support/tensors.ts"
+import { expectedOf, feed, fixtureModels, greedy } from "./support/fixtureModels.ts"
+import { integers, worst } from "./support/tensors.ts"
 
 const FIXTURES = path.join(import.meta.dirname, "fixtures")
 /** Largest allowed error relative to the largest expected value: the fixtures' README. */
 const TOLERANCE = 1e-4
-
-/** Models of a folder of fixtures: those with outputs. */
-const modelsIn = (folder: string, file = "") =>
-  fs
-    .readdirSync(path.join(FIXTURES, folder))
-    .map((name) => ({
-      name: folder === "families" ? name : `${folder} ${name}`,
-      model: path.join(FIXTURES, folder, name, file),
-      expected: path.join(FIXTURES, folder, name, "expected.safetensors")
-    }))
-    .filter(({ expected }) => fs.existsSync(expected))
-const families = modelsIn("families")
-const quantized = modelsIn("quant")
-const ggufs = modelsIn("gguf", "model.gguf")
 
 /** Ways to cut `blocks` blocks into one, two and three spans. */
 const cutsOf = (blocks: number): ReadonlyArray<ReadonlyArray<number>> =>
@@ -40,47 +26,14 @@ const cutsOf = (blocks: number): ReadonlyArray<ReadonlyArray<number>> =>
     [0, 1, 2, blocks]
   ].filter((cut) => cut.every((at, i) => i === 0 || at > (cut[i - 1] ?? 0)))
 
-/** Feeds `ids` in steps of `chunk` tokens and gives the output rows of all. */
-const feed = async (
-  pipeline: ReturnType<typeof localPipeline>,
-  head: Head,
-  ids: ReadonlyArray<number>,
-  chunk: number
-) => {
-  const rows: Array<number> = []
-  for (let at = 0; at < ids.length; at += chunk) {
-    rows.push(...(await pipeline.forward(head.embed(ids.slice(at, at + chunk)), "all")))
-  }
-  return Float32Array.from(rows)
-}
-
-const greedy = async (
-  pipeline: ReturnType<typeof localPipeline>,
-  head: Head,
-  ids: ReadonlyArray<number>,
-  count: number
-) => {
-  const out: Array<number> = []
-  let rows = await pipeline.forward(head.embed(ids), "last")
-  while (out.length < count) {
-    const id = argmaxRow(await head.logits(rows), 0, head.vocabSize)
-    out.push(id)
-    if (out.length < count) rows = await pipeline.forward(head.embed([id]), "last")
-  }
-  return out
-}
-
 layer(Engine.layer, { excludeTestServices: true })("fixtures", (it) => {
-  for (const { name, model: reference, expected: file } of [...families, ...quantized, ...ggufs]) {
+  for (const fixture of fixtureModels) {
     it.scoped(
-      name,
+      fixture.name,
       () =>
         Effect.gen(function* () {
-          const model = yield* openModel(reference)
-          const expected = openSafetensors(file)
-          const ids = integers(expected, "input_ids")
-          const logits = floats(expected, "logits")
-          const greedyIds = integers(expected, "greedy_ids")
+          const model = yield* openModel(fixture.model)
+          const { ids, logits, greedyIds } = expectedOf(fixture, model.blocks)
           const head = yield* loadHead(model, { activations: "f32" })
           for (const cut of cutsOf(model.blocks)) {
             const spans: Array<Span> = []

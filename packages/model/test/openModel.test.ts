@@ -4,35 +4,15 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { openSafetensors, type TensorToWrite, writeSafetensors } from "@swarm/tensor"
+import { openSafetensors, writeSafetensors } from "@swarm/tensor"
 import { builtIn, type Family, registerFamily } from "../src/index.ts"
 import { fixtures, open, openError, temporaryFolder } from "./support/fixtures.ts"
 import { ggufFile, value } from "./support/ggufFile.ts"
-
-type Config = Record<string, unknown>
-type Entries = ReadonlyArray<TensorToWrite>
+import { type Config, type Entries, variant as variantOf } from "./support/variant.ts"
 
 /** A copy of a reference model with another configuration or other tensors. */
-const variant = (name: string, change: (config: Config) => void, tensors?: (entries: Entries) => Entries): string => {
-  const source = path.join(fixtures, "families", name)
-  const folder = temporaryFolder()
-  const config: Config = JSON.parse(fs.readFileSync(path.join(source, "config.json"), "utf8"))
-  change(config)
-  fs.writeFileSync(path.join(folder, "config.json"), JSON.stringify(config))
-  const weights = path.join(source, "model.safetensors")
-  if (tensors === undefined) fs.symlinkSync(weights, path.join(folder, "model.safetensors"))
-  else {
-    const file = openSafetensors(weights)
-    const entries = [...file.tensors.values()].map(({ name, type, shape }) => ({
-      name,
-      type,
-      shape,
-      data: file.read(name)
-    }))
-    writeSafetensors(path.join(folder, "model.safetensors"), tensors(entries))
-  }
-  return folder
-}
+const variant = (name: string, change: (config: Config) => void, tensors?: (entries: Entries) => Entries): string =>
+  variantOf(path.join("families", name), change, tensors)
 
 const unchanged = () => {}
 
