@@ -64,7 +64,7 @@ const lies: ReadonlyArray<
     set("group_size", 64),
     undefined,
     "FormatError",
-    /q_proj.scales.*\[4,128\] instead of \[2,128\]/
+    /down_proj.scales.*\[8,128\] instead of \[4,128\]/
   ],
   [
     "a width that is none",
@@ -80,15 +80,15 @@ const lies: ReadonlyArray<
     set("bits", 8),
     undefined,
     "FormatError",
-    /q_proj.scales/
+    /down_proj.scales/
   ],
   [
     "a method that nobody knows",
     "gptq-4bit-g32-act-sym",
     set("quant_method", "magic"),
     undefined,
-    "Unsupported",
-    /"magic"/
+    "ConfigurationError",
+    /magic/
   ],
   [
     "a method that the tensors have not",
@@ -103,8 +103,8 @@ const lies: ReadonlyArray<
     "gptq-4bit-g32-act-sym",
     set("checkpoint_format", "marlin"),
     undefined,
-    "Unsupported",
-    /"marlin"/
+    "ConfigurationError",
+    /marlin/
   ],
   [
     "no word of quantization",
@@ -227,10 +227,10 @@ const lies: ReadonlyArray<
     },
     undefined,
     "WeightMismatch",
-    /gate_proj.weight/
+    /up_proj.weight/
   ],
   ["AWQ of another width", "awq-g32", set("bits", 8), undefined, "ConfigurationError", /bits/],
-  ["AWQ for another kernel", "awq-g32", set("version", "gemv"), undefined, "Unsupported", /gemv/],
+  ["AWQ for another kernel", "awq-g32", set("version", "gemv"), undefined, "ConfigurationError", /gemv/],
   [
     "AWQ scales of a wrong length",
     "awq-g32",

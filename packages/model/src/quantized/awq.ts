@@ -5,7 +5,6 @@
  */
 import { awqCodes, groupedLayouts, unpackAwqZeros } from "@swarm/quant"
 import type { Fields } from "../Fields.ts"
-import { Unsupported } from "../ModelError.ts"
 import { groupedMatrix, groupSizeOf } from "./gptq.ts"
 import { type CodedMatrix, type Decoded, FLOATS, type StoredTensors } from "./StoredTensors.ts"
 
@@ -19,7 +18,7 @@ export const readAwq = (stored: StoredTensors, fields: Fields): Decoded => {
   if (bits !== BITS) throw fields.fail(old ? "w_bit" : "bits", `is ${bits}, AWQ has ${BITS}`)
   const version = (fields.string("version") ?? "gemm").toLowerCase()
   if (version !== "gemm") {
-    throw new Unsupported({ feature: `AWQ version "${version}"`, detail: "the order of its columns is that of gemm" })
+    throw fields.fail("version", `is "${version}", only the order of columns of "gemm" is known`)
   }
   const size = groupSizeOf(fields, old ? "q_group_size" : "group_size")
   return {

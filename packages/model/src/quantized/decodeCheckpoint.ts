@@ -4,7 +4,6 @@
  */
 import type { Checkpoint, CheckpointTensor } from "../Checkpoint.ts"
 import type { Fields } from "../Fields.ts"
-import { Unsupported } from "../ModelError.ts"
 import { readAwq } from "./awq.ts"
 import { readBitsandbytes } from "./bitsandbytes.ts"
 import { readFloats8 } from "./floats8.ts"
@@ -30,7 +29,7 @@ const SIGNS = [".qweight", ".g_idx", ".SCB", ".weight.quant_map", ".weight_scale
  * The checkpoint with one matrix (N, K), called `X.weight`, for the several tensors of each quantized layer `X`.
  *
  * `fields`: the `quantization_config`. Reads headers, and the group indices of act-order layers. Throws
- * `ConfigurationError`, `Unsupported`, and `FormatError` where configuration and tensors disagree.
+ * `ConfigurationError`, and `FormatError` where configuration and tensors disagree.
  */
 export const decodeCheckpoint = (checkpoint: Checkpoint, fields: Fields | undefined): Checkpoint => {
   const stored = new StoredTensors(checkpoint)
@@ -44,10 +43,7 @@ export const decodeCheckpoint = (checkpoint: Checkpoint, fields: Fields | undefi
   const method = fields.need("quant_method", fields.string("quant_method"))
   const read = METHODS.get(method)
   if (read === undefined) {
-    throw new Unsupported({
-      feature: `Quantization "${method}"`,
-      detail: `known are ${[...METHODS.keys()].join(", ")}`
-    })
+    throw fields.fail("quant_method", `is "${method}", known are ${[...METHODS.keys()].join(", ")}`)
   }
   const { encoding, matrices } = read(stored, fields)
   if (matrices.length === 0) throw fields.fail("quant_method", `is "${method}", but no tensor of it is there`)

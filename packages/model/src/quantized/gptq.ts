@@ -5,7 +5,6 @@
  */
 import { expandGroups, type GroupedCodes, groupedBlocks, groupedLayouts, groupOrder, unpackZeros } from "@swarm/quant"
 import type { Fields } from "../Fields.ts"
-import { Unsupported } from "../ModelError.ts"
 import type { StoredMatrix } from "../StoredMatrix.ts"
 import { type CodedMatrix, type Decoded, FLOATS, type StoredTensors } from "./StoredTensors.ts"
 
@@ -29,7 +28,7 @@ const settingsOf = (fields: Fields): Settings => {
   if (bits === undefined) throw fields.fail("bits", `is ${given}, not 2, 3, 4 or 8`)
   const format = fields.string("checkpoint_format") ?? "gptq"
   if (format !== "gptq" && format !== "gptq_v2") {
-    throw new Unsupported({ feature: `GPTQ format "${format}"`, detail: "known are gptq and gptq_v2" })
+    throw fields.fail("checkpoint_format", `is "${format}", known are gptq and gptq_v2`)
   }
   return {
     bits,
