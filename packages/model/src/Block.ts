@@ -8,7 +8,7 @@ import { attention } from "./attention.ts"
 import { readFloats, type Slice } from "./Checkpoint.ts"
 import type { BlockRole } from "./Family.ts"
 import { CONTRIB, type Operators } from "./internal/operators.ts"
-import { canFuse, type Linear, type LinearOptions, makeLinear, type Rounding } from "./Linear.ts"
+import { canFuse, inputOrder, type Linear, type LinearExtras, type LinearOptions, makeLinear } from "./Linear.ts"
 import { Unsupported } from "./ModelError.ts"
 import type { Initializer } from "./Plan.ts"
 import type { Weights } from "./Weights.ts"
@@ -81,27 +81,28 @@ export const makeBlock = (
   const stem = `block_${index}`
   const norm = (role: BlockRole) => vector(`${stem}.${role}`, weights.weight(role, index), architecture.norm.unitOffset)
   const part = (role: BlockRole) => ({ weight: weights.weight(role, index), bias: weights.bias(role, index) })
-  const single = (role: BlockRole, rounding: Rounding = "plain") =>
-    makeLinear(`${stem}.${role}`, [part(role)], options, rounding)
-  const fused = (name: string, roles: ReadonlyArray<BlockRole>, rounding: Rounding = "plain") => {
+  const single = (role: BlockRole, extras: LinearExtras = {}) =>
+    makeLinear(`${stem}.${role}`, [part(role)], options, extras)
+  const fused = (name: string, roles: ReadonlyArray<BlockRole>, extras: LinearExtras) => {
     const parts = roles.map(part)
     return canFuse(parts, options)
-      ? [makeLinear(`${stem}.${name}`, parts, options, rounding)]
-      : roles.map((role) => single(role, rounding))
+      ? [makeLinear(`${stem}.${name}`, parts, options, extras)]
+      : roles.map((role) => single(role, extras))
   }
+  const outputs = inputOrder(part("mlp.down"), options)
   const normed = architecture.attention.qkNorm !== undefined
   // q, k, v are a sixth of a block's weights: twice the rows cost little there, and with int8 activations the first
   // choice of SmolLM2 agrees with that of float at 97.4 instead of 96.8 of 100 positions
   return {
     index,
     attentionNorm: norm("attn.norm"),
-    qkv: fused("attn.qkv", ["attn.q", "attn.k", "attn.v"], "double"),
+    qkv: fused("attn.qkv", ["attn.q", "attn.k", "attn.v"], { rounding: "double" }),
     qNorm: normed ? norm("attn.qNorm") : undefined,
     kNorm: normed ? norm("attn.kNorm") : undefined,
     output: single("attn.output"),
     feedForwardNorm: norm("mlp.norm"),
-    gateUp: fused("mlp.gateUp", ["mlp.gate", "mlp.up"]),
-    down: single("mlp.down")
+    gateUp: fused("mlp.gateUp", ["mlp.gate", "mlp.up"], { outputs }),
+    down: single("mlp.down", { ordered: true })
   }
 }
 

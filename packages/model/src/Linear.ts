@@ -11,7 +11,7 @@ import type { Value } from "@swarm/onnx"
 import { type BlockLayout, sameLayout } from "@swarm/quant"
 import { readFloats, type Slice } from "./Checkpoint.ts"
 import { makeBlockKernel } from "./internal/blockKernel.ts"
-import { makeDenseKernel } from "./internal/denseKernel.ts"
+import { makeDenseKernel, reorderRows } from "./internal/denseKernel.ts"
 import type { Operators } from "./internal/operators.ts"
 import type { Activations, Initializer, OffsetFold, PlannedMatrix, WeightFormat } from "./Plan.ts"
 
@@ -60,6 +60,18 @@ export interface Form {
   readonly encoding: "exact" | "f16" | "q4" | "q8"
   /** Order of the input features that the blocks are in (see `StoredMatrix`). */
   readonly order?: Uint32Array
+  /** Order of the output features of each part. */
+  readonly rows?: Uint32Array
+}
+
+/** What a layer has that others have not. */
+export interface LinearExtras {
+  /** @default "plain" */
+  readonly rounding?: Rounding
+  /** Output i of each part is output outputs[i] of its matrix: what the layer behind asks for. */
+  readonly outputs?: Uint32Array | undefined
+  /** x comes in the order that `inputOrder` gives. @default false */
+  readonly ordered?: boolean
 }
 
 const formOf = ({ tensor }: Slice, { weights, group, activations }: LinearOptions): Form => {
@@ -92,6 +104,14 @@ export const canFuse = (parts: ReadonlyArray<LinearPart>, options: LinearOptions
 }
 
 /**
+ * The order in which the kernel of a layer takes its input features; undefined: as they are. If the layer before can give
+ * them so (an elementwise function between the two changes nothing), nothing is gathered at run time: the columns of
+ * W1 are permuted once, as in Algorithm 3 of arXiv 2402.04925.
+ */
+export const inputOrder = (part: LinearPart, options: LinearOptions): Uint32Array | undefined =>
+  formOf(part.weight, options).order
+
+/**
  * The layer whose outputs are those of `parts[0]`, then of `parts[1]`, ...; they must be fusable. `name` is the stem of
  * the names of its initializers. Reads nothing yet.
  */
@@ -99,24 +119,24 @@ export const makeLinear = (
   name: string,
   parts: ReadonlyArray<LinearPart>,
   options: LinearOptions,
-  rounding: Rounding = "plain"
+  { rounding = "plain", outputs, ordered = false }: LinearExtras = {}
 ): Linear => {
   const [first] = parts
   if (first === undefined) throw new RangeError(`Cannot make layer "${name}" of no parts`)
-  const form = formOf(first.weight, options)
+  const form: Form = { ...formOf(first.weight, options), ...(outputs === undefined ? {} : { rows: outputs }) }
   const { layout } = form
   const inFeatures = first.weight.columns
   const outFeatures = parts.reduce((sum, part) => sum + part.weight.rows, 0)
   const weights = parts.map((part) => part.weight)
   const wide = weights.every(({ tensor }) => tensor.matrix?.wideActivations)
   const shape = { inFeatures, outFeatures }
-  const bias = biasInitializer(name, parts, outFeatures)
+  const bias = biasInitializer(name, parts, outFeatures, outputs)
   const kernel =
     layout === undefined
       ? makeDenseKernel(name, weights, form, options.group, shape, bias)
-      : ordered(
+      : gathered(
           name,
-          form.order,
+          ordered ? undefined : form.order,
           makeBlockKernel(
             name,
             weights,
@@ -130,7 +150,7 @@ export const makeLinear = (
   return {
     ...shape,
     initializers: bias === undefined ? kernel.initializers : [...kernel.initializers, bias],
-    matrices: weights.map((weight) => plannedMatrix(weight, formOf(weight, options), options)),
+    matrices: weights.map((weight) => plannedMatrix(weight, formOf(weight, options), options, ordered)),
     leastRows: kernel.leastRows,
     fold: kernel.fold,
     apply: kernel.apply
@@ -141,7 +161,7 @@ export const makeLinear = (
  * A kernel whose weights have their input features in `order`: x is gathered before it, so that y = x[:, P] · W[:, P]ᵀ
  * (Algorithm 1 of arXiv 2402.04925). About 10 µs for a row of 4096.
  */
-const ordered = (name: string, order: Uint32Array | undefined, kernel: Kernel): Kernel => {
+const gathered = (name: string, order: Uint32Array | undefined, kernel: Kernel): Kernel => {
   if (order === undefined) return kernel
   const features: Initializer = {
     name: `${name}.order`,
@@ -158,12 +178,12 @@ const ordered = (name: string, order: Uint32Array | undefined, kernel: Kernel): 
   }
 }
 
-const plannedMatrix = (weight: Slice, form: Form, options: LinearOptions): PlannedMatrix => {
+const plannedMatrix = (weight: Slice, form: Form, options: LinearOptions, ordered: boolean): PlannedMatrix => {
   const { name, type } = weight.tensor
   const { layout } = form
   const zeros = layout?.hasZeroPoints ? ", zero points" : ""
   const offsets = layout?.hasOffsets ? ", offsets" : ""
-  const order = form.order === undefined ? "" : ", inputs gathered"
+  const order = form.order === undefined ? "" : ordered ? ", inputs in its order" : ", inputs gathered"
   const kernel =
     layout === undefined ? "f32" : `${layout.bits}-bit codes in blocks of ${layout.blockSize}${zeros}${offsets}${order}`
   const note = noteOf(weight, form, options)
@@ -181,7 +201,12 @@ const noteOf = (
 }
 
 /** Zeros where a part has no bias. */
-const biasInitializer = (name: string, parts: ReadonlyArray<LinearPart>, rows: number): Initializer | undefined => {
+const biasInitializer = (
+  name: string,
+  parts: ReadonlyArray<LinearPart>,
+  rows: number,
+  outputs: Uint32Array | undefined
+): Initializer | undefined => {
   if (parts.every((part) => part.bias === undefined)) return undefined
   return {
     name: `${name}.bias`,
@@ -192,7 +217,9 @@ const biasInitializer = (name: string, parts: ReadonlyArray<LinearPart>, rows: n
       const out = new Float32Array(rows)
       let at = 0
       for (const part of parts) {
-        if (part.bias !== undefined) readFloats(part.bias, out.subarray(at, at + part.weight.rows))
+        const values = out.subarray(at, at + part.weight.rows)
+        if (part.bias !== undefined) readFloats(part.bias, values)
+        if (outputs !== undefined) reorderRows(values, outputs, 1)
         at += part.weight.rows
       }
       return out

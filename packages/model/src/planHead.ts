@@ -18,7 +18,9 @@ export const planHead = (architecture: Architecture, weights: Weights, options: 
   const linear: LinearOptions = asked.weights === "q4" ? { ...asked, weights: "q8" } : asked
   const { hiddenSize, vocabSize, norm, logitScale = 1, logitSoftCap } = architecture
   const gain = vector("norm", weights.weight("norm"), norm.unitOffset)
-  const matrix = makeLinear("head", [{ weight: weights.weight("head"), bias: weights.bias("head") }], linear, "double")
+  const matrix = makeLinear("head", [{ weight: weights.weight("head"), bias: weights.bias("head") }], linear, {
+    rounding: "double"
+  })
   const initializers = [gain, ...matrix.initializers]
   return {
     hiddenSize,

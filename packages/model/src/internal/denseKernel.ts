@@ -46,8 +46,17 @@ export const makeDenseKernel = (
   }
 }
 
-const readValues = (weight: Slice, { encoding }: Form, group: number, out: Float32Array<ArrayBuffer>): void => {
+const readValues = (weight: Slice, { encoding, rows }: Form, group: number, out: Float32Array<ArrayBuffer>): void => {
   if (encoding === "q4" || encoding === "q8") expand(encodeSlice(weight, encoding, group), out)
   else readFloats(weight, out)
   if (encoding === "f16") decodeFloats("f16", encodeFloats("f16", out), out)
+  if (rows !== undefined) reorderRows(out, rows, weight.columns)
+}
+
+/** values (rows.length, columns): row i becomes row rows[i], in place. Rows of one value are the elements of a vector. */
+export const reorderRows = (values: Float32Array, rows: Uint32Array, columns: number): void => {
+  const source = values.slice()
+  rows.forEach((row, i) => {
+    values.set(source.subarray(row * columns, (row + 1) * columns), i * columns)
+  })
 }

@@ -2,7 +2,7 @@
  * Weights of a checkpoint as blocks of codes.
  * @module
  */
-import { type BlockLayout, type BlockLinear, concatRows, quantize, WeightError } from "@swarm/quant"
+import { type BlockLayout, type BlockLinear, concatRows, quantize, takeRows, WeightError } from "@swarm/quant"
 import { FormatError } from "@swarm/tensor"
 import { readFloats, type Slice } from "../Checkpoint.ts"
 import type { Form } from "../Linear.ts"
@@ -16,14 +16,15 @@ export const encodeSlice = (weight: Slice, format: "q4" | "q8", blockSize: numbe
 /** The blocks of slices of equal form, joined along their rows. */
 export const readBlocks = (
   weights: ReadonlyArray<Slice>,
-  { encoding, layout }: Form & { readonly layout: BlockLayout }
+  { encoding, layout, rows }: Form & { readonly layout: BlockLayout }
 ): BlockLinear => {
+  const inOrder = (linear: BlockLinear) => (rows === undefined ? linear : takeRows(linear, rows))
   const joined = concatRows(
     weights.map((weight) => {
-      if (encoding === "q4" || encoding === "q8") return encodeSlice(weight, encoding, layout.blockSize)
+      if (encoding === "q4" || encoding === "q8") return inOrder(encodeSlice(weight, encoding, layout.blockSize))
       const { matrix, name } = weight.tensor
       if (matrix === undefined) throw new RangeError(`Tensor "${name}" has no blocks`)
-      return named(weight, () => matrix.blocks(layout, weight.firstRow, weight.firstRow + weight.rows))
+      return inOrder(named(weight, () => matrix.blocks(layout, weight.firstRow, weight.firstRow + weight.rows)))
     })
   )
   if (joined === undefined) throw new RangeError("Cannot join layers of different forms")
