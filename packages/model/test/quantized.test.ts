@@ -5,9 +5,10 @@ import { assert, describe, it } from "@effect/vitest"
 import { dequantize } from "@swarm/quant"
 import { FormatError, openSafetensors, type TensorToWrite, writeSafetensors } from "@swarm/tensor"
 import { Fields } from "../src/Fields.ts"
-import { type Model, readFloats, safetensorsCheckpoint, slice } from "../src/index.ts"
+import { type Model, type PlanOptions, readFloats, safetensorsCheckpoint, slice } from "../src/index.ts"
 import { decodeCheckpoint } from "../src/quantized/decodeCheckpoint.ts"
-import { fixtures, open, openError, temporaryFolder } from "./support/fixtures.ts"
+import { makeChain } from "./support/chain.ts"
+import { expectedOf, fixtures, open, openError, relativeError, temporaryFolder } from "./support/fixtures.ts"
 import { type Config, type Entries, replaced, variant, without } from "./support/variant.ts"
 
 const unchanged = () => {}
@@ -406,31 +407,26 @@ describe("the digest", () => {
 describe("what matrices become", () => {
   const kernels = (name: string, activations: "int8" | "f32") => {
     const model = open(reference(name))
-    return new Set(model.span(0, model.blocks, { activations }).matrices.map(({ kernel }) => kernel))
+    return [...new Set(model.span(0, model.blocks, { activations }).matrices.map(({ kernel }) => kernel))]
   }
+  /** Of act-order layers the one behind an elementwise function needs no gather. */
+  const ordered = (codes: string) => [`${codes}, inputs gathered`, `${codes}, inputs in its order`]
+  const four = (blockSize: number) => `4-bit codes in blocks of ${blockSize}`
   it.each([
-    [
-      "gptq-4bit-g32-act-sym",
-      "4-bit codes in blocks of 32, inputs gathered",
-      "4-bit codes in blocks of 32, inputs gathered"
-    ],
-    ["gptq-4bit-g32-act-static", "4-bit codes in blocks of 32", "4-bit codes in blocks of 32"],
-    ["gptq-4bit-g64-asym", "4-bit codes in blocks of 64, zero points", "4-bit codes in blocks of 64, zero points"],
-    ["gptq-4bit-column-act-sym", "4-bit codes in blocks of 128", "4-bit codes in blocks of 128"],
-    ["gptq-8bit-g128-sym", "8-bit codes in blocks of 128", "f32"],
-    ["gptq-2bit-g32-asym", "2-bit codes in blocks of 32, zero points", "4-bit codes in blocks of 32, zero points"],
-    [
-      "gptq-3bit-g64-act-asym",
-      "4-bit codes in blocks of 64, zero points, inputs gathered",
-      "4-bit codes in blocks of 64, zero points, inputs gathered"
-    ],
-    ["awq-g32", "4-bit codes in blocks of 32, zero points", "4-bit codes in blocks of 32, zero points"],
-    ["bnb-nf4", "8-bit codes in blocks of 64", "f32"],
-    ["bnb-int8", "8-bit codes in blocks of 128", "f32"],
-    ["fp8-blocks", "8-bit codes in blocks of 32", "f32"]
-  ])("%s", (name, int8, f32) => {
-    assert.deepStrictEqual([...kernels(name, "int8")], [int8])
-    assert.deepStrictEqual([...kernels(name, "f32")], [f32])
+    ["gptq-4bit-g32-act-sym", ordered(four(32)), ordered(four(32))],
+    ["gptq-4bit-g32-act-static", [four(32)], [four(32)]],
+    ["gptq-4bit-g64-asym", [`${four(64)}, zero points`], [`${four(64)}, zero points`]],
+    ["gptq-4bit-column-act-sym", [four(128)], [four(128)]],
+    ["gptq-8bit-g128-sym", ["8-bit codes in blocks of 128"], ["f32"]],
+    ["gptq-2bit-g32-asym", ["2-bit codes in blocks of 32, zero points"], [`${four(32)}, zero points`]],
+    ["gptq-3bit-g64-act-asym", ordered(`${four(64)}, zero points`), ordered(`${four(64)}, zero points`)],
+    ["awq-g32", [`${four(32)}, zero points`], [`${four(32)}, zero points`]],
+    ["bnb-nf4", ["8-bit codes in blocks of 64"], ["f32"]],
+    ["bnb-int8", ["8-bit codes in blocks of 128"], ["f32"]],
+    ["fp8-blocks", ["8-bit codes in blocks of 32"], ["f32"]]
+  ] as const)("%s", (name, int8, f32) => {
+    assert.deepStrictEqual(kernels(name, "int8"), [...int8])
+    assert.deepStrictEqual(kernels(name, "f32"), [...f32])
   })
 
   it("layers with one input are one where their orders agree", () => {
@@ -448,6 +444,62 @@ describe("what matrices become", () => {
       )
     })
     assert.include(orders(same), "block_0.attn.qkv.order")
+  })
+})
+
+/** The last hidden states of a text. */
+const lastHidden = async (folder: string, options: PlanOptions) => {
+  const model = open(folder)
+  const chain = await makeChain(model, [0, model.blocks], options)
+  const { ids } = expectedOf(reference("gptq-4bit-g32-act-sym"), model.blocks)
+  const results = await chain.step(chain.open(ids.length), 0, model.embedding().lookup(ids))
+  return results.at(-1) ?? new Float32Array(0)
+}
+
+describe("the order of a layer goes into the one before", () => {
+  const name = "gptq-4bit-g32-act-asym"
+  /** `mlp.gate_proj` of block 0 as floats, and biases. */
+  const mixed = () => {
+    const gate = "model.layers.0.mlp.gate_proj"
+    const fields = Fields.of(name, { quant_method: "gptq", bits: 4, group_size: 32, desc_act: true, sym: false })
+    const decoded = decodeCheckpoint(safetensorsCheckpoint(reference(name)), fields)
+    const tensor = decoded.tensors.get(`${gate}.weight`)
+    if (tensor === undefined) throw new Error("no gate")
+    const biases = [0, 1].flatMap((block) =>
+      (["gate", "up", "down"] as const).map((part, i): TensorToWrite => {
+        const rows = part === "down" ? 128 : 256
+        const data = Float32Array.from({ length: rows }, (_, row) => Math.sin(7 * row + i + 3 * block))
+        return { name: `model.layers.${block}.mlp.${part}_proj.bias`, type: "f32", shape: [rows], data }
+      })
+    )
+    return variant(
+      quant(name),
+      (config) => {
+        config.mlp_bias = true
+      },
+      (entries) => [
+        ...without(/layers.0.mlp.gate_proj/)(entries),
+        { name: `${gate}.weight`, type: "f32", shape: tensor.shape, data: readFloats(slice(decoded, tensor)) },
+        ...biases
+      ]
+    )
+  }
+  it("also if that is of floats, and with biases", async () => {
+    const folder = mixed()
+    const [dense, blocks] = [
+      await lastHidden(folder, { activations: "f32", weights: "f32" }),
+      await lastHidden(folder, { activations: "f32" })
+    ]
+    assert.isBelow(relativeError(blocks, dense), 1e-5)
+    assert.isAbove(relativeError(await lastHidden(reference(name), { activations: "f32" }), dense), 1e-2)
+  })
+})
+
+describe("LLM.int8", () => {
+  it("loses next to nothing to int8 activations: what rounding loses is a second row", async () => {
+    const folder = reference("bnb-int8")
+    const exact = await lastHidden(folder, { activations: "f32" })
+    assert.isBelow(relativeError(await lastHidden(folder, { activations: "int8" }), exact), 1e-3)
   })
 })
 
