@@ -3,6 +3,8 @@
  * @module
  */
 import type { BlockLayout, BlockLinear } from "./BlockLinear.ts"
+import { forColumns } from "./internal/columns.ts"
+import { packStream, unpackStream } from "./internal/streams.ts"
 import { WeightError } from "./WeightError.ts"
 
 /**
@@ -103,9 +105,15 @@ export const groupedBlocks = (linear: GroupedCodes, { rows, columns, bits, block
   }
   groupValues(linear, allRows, allColumns, bits, blockSize, part)
   const perWord = 32 / bits
+  const rowWords = (blocks * blockSize) / perWord
   const whole = bits === linear.bits && K % blockSize === 0 && allRows[0]! % perWord === 0 && consecutive(allRows)
-  if (whole) transposeWords(linear, allRows[0]! / perWord, K / perWord, allColumns, part.words)
-  else gatherCodes(linear, allRows, allColumns, bits, blockSize, part)
+  if (whole) {
+    // words keep their codes where rows are as they are
+    const first = allRows[0]! / perWord
+    forColumns(linear.codes, outFeatures, allColumns, (column, n) => {
+      part.words.set(column.subarray(first, first + rowWords), n * rowWords)
+    })
+  } else gatherCodes(linear, allRows, allColumns, bits, blockSize, part)
   const zeroPoints = linear.zeros === undefined ? undefined : new Uint8Array(N * zeroBytes)
   if (zeroPoints !== undefined) {
     for (let n = 0; n < N; n++) {
@@ -162,26 +170,6 @@ const groupValues = (
   }
 }
 
-/** Words keep their codes where rows are as they are: only their order changes. */
-const transposeWords = (
-  linear: GroupedCodes,
-  first: number,
-  height: number,
-  columns: Uint32Array,
-  words: Uint32Array
-): void => {
-  const { codes, outFeatures } = linear
-  const TILE = 64
-  // a tile of columns stays in the processor's cache
-  for (let from = 0; from < columns.length; from += TILE) {
-    const to = Math.min(columns.length, from + TILE)
-    for (let w = 0; w < height; w++) {
-      const source = (first + w) * outFeatures
-      for (let n = from; n < to; n++) words[n * height + w] = codes[source + columns[n]!]!
-    }
-  }
-}
-
 const gatherCodes = (
   linear: GroupedCodes,
   rows: Uint32Array,
@@ -190,38 +178,13 @@ const gatherCodes = (
   blockSize: number,
   { words, zeros }: Part
 ): void => {
-  const { codes, outFeatures, bits: sourceBits } = linear
-  const [K, N] = [rows.length, columns.length]
-  const blocks = Math.ceil(K / blockSize)
-  const perWord = 32 / bits
-  const rowWords = (blocks * blockSize) / perWord
-  const mask = 2 ** sourceBits - 1
+  const blocks = Math.ceil(rows.length / blockSize)
+  const rowWords = (blocks * blockSize * bits) / 32
   const shift = shiftOf(linear, bits)
-  const sources = rows.map((row) => Math.floor((row * sourceBits) / 32) * outFeatures)
-  const shifts = Uint8Array.from(rows, (row) => (row * sourceBits) % 32)
-  // blocks outermost: the words of one block of rows stay in the processor's cache
-  for (let b = 0; b < blocks; b++) {
-    const last = Math.min(K, (b + 1) * blockSize)
-    for (let n = 0; n < N; n++) {
-      const column = columns[n]!
-      const zero = zeros[n * blocks + b]!
-      let target = n * rowWords + (b * blockSize) / perWord
-      for (let k = b * blockSize; k < (b + 1) * blockSize; k += perWord) {
-        let word = 0
-        for (let j = 0; j < perWord; j++) {
-          const i = k + j
-          let code = zero
-          if (i < last) {
-            const at = sources[i]! + column
-            const low = shifts[i]!
-            code = codes[at]! >>> low
-            if (low + sourceBits > 32) code |= codes[at + outFeatures]! << (32 - low)
-            code = (code & mask) + shift
-          }
-          word |= code << (j * bits)
-        }
-        words[target++] = word
-      }
-    }
-  }
+  const codes = new Uint8Array(linear.inFeatures)
+  forColumns(linear.codes, linear.outFeatures, columns, (column, n) => {
+    unpackStream(column, linear.bits, codes)
+    const rest = zeros[(n + 1) * blocks - 1]!
+    packStream(codes, rows, shift, rest, bits, words, n * rowWords, (n + 1) * rowWords)
+  })
 }
