@@ -3,7 +3,7 @@
  * @module
  */
 import * as os from "node:os"
-import { blockBytes, kvBytesPerToken, openModel, parameters, type SizedFormat } from "@swarm/model"
+import { blockBytes, kvBytesPerToken, openModel, type PlannedMatrix, parameters, type SizedFormat } from "@swarm/model"
 import * as Effect from "effect/Effect"
 import type { Parsed } from "../args.ts"
 import { makeOutput, size } from "../output.ts"
@@ -38,7 +38,7 @@ export const run = ({ values, positional }: Parsed<typeof inspect.options>): Eff
         blocksThatFit: fits(blockBytes(architecture, format))
       }))
     ]
-    const notes = [...plan.notes, ...model.head().notes]
+    const matrices = [...plan.matrices, ...model.head().matrices]
     const { heads, kvHeads, headDim } = architecture.attention
     output.event(
       {
@@ -58,7 +58,7 @@ export const run = ({ values, positional }: Parsed<typeof inspect.options>): Eff
         kvBytesPerTokenPerBlock: kv,
         memory,
         formats,
-        notes
+        matrices
       },
       [
         output.bold(model.name),
@@ -73,10 +73,21 @@ export const run = ({ values, positional }: Parsed<typeof inspect.options>): Eff
             `  ${format.padEnd(12)}${size(bytesPerBlock).padEnd(12)}${size(bytesPerBlock * blocks).padEnd(13)}${blocksThatFit} of ${blocks}`
         ),
         output.dim(`  (with ${SESSIONS} sessions of ${Math.min(TOKENS, model.contextLength)} tokens)`),
-        ...notes.map((note) => `  note: ${note}`)
+        "",
+        ...kernels(matrices)
       ].join("\n")
     )
   })
+
+/** What matrices become as they are, each kind once with their number. */
+const kernels = (matrices: ReadonlyArray<PlannedMatrix>): ReadonlyArray<string> => {
+  const counts = new Map<string, number>()
+  for (const { type, kernel, note } of matrices) {
+    const line = `${type.toUpperCase()}: ${kernel}${note === undefined ? "" : ` (${note})`}`
+    counts.set(line, (counts.get(line) ?? 0) + 1)
+  }
+  return [...counts].map(([line, count]) => `  ${`${count} x`.padEnd(11)} ${line}`)
+}
 
 const millions = (value: number): string =>
   value >= 1e9 ? `${(value / 1e9).toFixed(2)} B` : `${(value / 1e6).toFixed(1)} M`
