@@ -61,7 +61,7 @@ describe("encodeFrame and decodeFrame", () => {
     const hex =
       "5357524d608f9468020f0000000000001400000004000000070000002c0100000200000001010400732dc3a90000000001020304"
     const frame = decodeFrame(Buffer.from(hex, "hex"))
-    const body = { session: "s-é", epoch: 7, position: 300, tokens: 2, codec: "f16", want: "last" }
+    const body = { session: "s-é", epoch: 7, position: 300, tokens: 2, codec: "f16", want: "last" } as const
     assert.deepStrictEqual(
       { ...frame, payload: [...frame.payload] },
       { kind: "step", request: 0, body, payload: [1, 2, 3, 4] }
