@@ -17,7 +17,7 @@ export interface Options {
 }
 
 /** Length of a row in bytes, another one for each codec. */
-const ROW: Record<WireCodec, number> = { f32: 48, f16: 24, bf16: 24, int8: 17 }
+const ROW: Record<WireCodec, number> = { f32: 48, f16: 24, bf16: 24, int8: 17, dynamic8: 19, int4: 10 }
 
 /** A row whose bytes say where it belongs: a row that is lost, moved or old is seen. */
 const row = (position: number, codec: WireCodec, version: number): Uint8Array => {

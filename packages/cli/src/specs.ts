@@ -27,7 +27,7 @@ const where = {
   join: texts("address of any server of the swarm; may be given several times", { value: "ADDR" }),
   local: flag("run all blocks in this process"),
   codec: text("activations on the wire (default f16; f32 with --activations f32)", {
-    choices: ["f32", "f16", "bf16", "int8"]
+    choices: ["f32", "f16", "bf16", "int8", "dynamic8", "int4"]
   }),
   "grace-seconds": number("how long to wait for a server when nobody serves some blocks (default 4)", { least: 0 })
 }

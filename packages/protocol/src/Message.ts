@@ -8,7 +8,7 @@
 import type { Fault } from "./Fault.ts"
 
 /** Activation codecs by name; see @swarm/quant. */
-export type WireCodec = "f32" | "f16" | "bf16" | "int8"
+export type WireCodec = "f32" | "f16" | "bf16" | "int8" | "dynamic8" | "int4"
 
 /** A contiguous run of blocks [from, to). */
 export interface BlockRange {

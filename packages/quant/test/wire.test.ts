@@ -75,7 +75,10 @@ it("f32 passes every pattern", () => {
   expect(bits(decoded("f32", encoded("f32", values) ?? new Uint8Array(), 7))).toEqual(bits(values))
 })
 
-describe("int8", () => {
+describe.each([
+  ["int8", 64, 253, 1.5e-36],
+  ["int4", 32, 13.9, 8.3e-38]
+] as const)("%s", (name, size, share, floor) => {
   const ranges = [
     [-2, 2],
     [-30, 30],
@@ -86,33 +89,33 @@ describe("int8", () => {
 
   it.each(ranges)("keeps its bound and its bytes for magnitudes 2^%i to 2^%i", (from, to) => {
     const values = wide(from + 200, 64 * 100 + 17, from, to).map((value) => Math.max(-3e38, Math.min(3e38, value)))
-    const data = encoded("int8", values)
+    const data = encoded(name, values)
     if (data === undefined) throw new Error("refused")
-    const out = decoded("int8", data, values.length)
-    for (let block = 0; block < values.length; block += 64) {
-      const greatest = Math.max(...values.subarray(block, block + 64).map(Math.abs))
-      for (let i = block; i < Math.min(block + 64, values.length); i++) {
-        expect(Math.abs((out[i] ?? 0) - (values[i] ?? 0))).toBeLessThanOrEqual(Math.max(greatest / 253, 1.5e-36))
+    const out = decoded(name, data, values.length)
+    for (let block = 0; block < values.length; block += size) {
+      const greatest = Math.max(...values.subarray(block, block + size).map(Math.abs))
+      for (let i = block; i < Math.min(block + size, values.length); i++) {
+        expect(Math.abs((out[i] ?? 0) - (values[i] ?? 0))).toBeLessThanOrEqual(Math.max(greatest / share, floor))
       }
     }
-    expect(encoded("int8", out)).toEqual(data)
+    expect(encoded(name, out)).toEqual(data)
   })
 
-  it("has a signal to noise ratio of over 40 dB on normal values", () => {
+  it("has a signal to noise ratio of 44 dB (8 bits) or 20 dB (4 bits) on normal values", () => {
     const values = normal(3, 64 * 1000)
-    const out = decoded("int8", encoded("int8", values) ?? new Uint8Array(), values.length)
+    const out = decoded(name, encoded(name, values) ?? new Uint8Array(), values.length)
     const noise = values.reduce((sum, value, i) => sum + (value - (out[i] ?? 0)) ** 2, 0)
     const signal = values.reduce((sum, value) => sum + value ** 2, 0)
-    expect(10 * Math.log10(signal / noise)).toBeGreaterThan(44)
+    expect(10 * Math.log10(signal / noise)).toBeGreaterThan(name === "int8" ? 44 : 20)
   })
 
   it("refuses a block whose greatest value would come back infinite", () => {
     const greatest = (2 - 2 ** -23) * 2 ** 127
-    const data = encoded("int8", Float32Array.of(greatest))
-    if (data !== undefined) expect(Number.isFinite(decoded("int8", data, 1)[0])).toBe(true)
+    const data = encoded(name, Float32Array.of(greatest))
+    if (data !== undefined) expect(Number.isFinite(decoded(name, data, 1)[0])).toBe(true)
     for (let value = 3e38; value < greatest; value *= 1.0007) {
-      const bytes = encoded("int8", Float32Array.of(value))
-      if (bytes !== undefined) expect(Number.isFinite(decoded("int8", bytes, 1)[0])).toBe(true)
+      const bytes = encoded(name, Float32Array.of(value))
+      if (bytes !== undefined) expect(Number.isFinite(decoded(name, bytes, 1)[0])).toBe(true)
     }
   })
 })

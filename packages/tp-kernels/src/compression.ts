@@ -10,7 +10,9 @@ const errors: Readonly<Record<WireCodec, { readonly unit: number; readonly floor
   f32: { unit: 0, floor: 0 },
   f16: { unit: 2 ** -11, floor: 2 ** -25 },
   bf16: { unit: 2 ** -8, floor: 2 ** -134 },
-  int8: { unit: 1 / 253, floor: 1.5e-36 }
+  int8: { unit: 1 / 253, floor: 1.5e-36 },
+  dynamic8: { unit: 0.0071, floor: 8e-31 },
+  int4: { unit: 1 / 13.9, floor: 8.3e-38 }
 }
 
 /** Times that a value is encoded on its way into the sum and out to all. */

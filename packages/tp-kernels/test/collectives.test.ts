@@ -127,7 +127,7 @@ describe("narrow formats", () => {
       const peaks = inputs.map((x) => x.reduce((peak, value) => Math.max(peak, Math.abs(value)), 0))
       results[0]?.forEach((value, i) => {
         const exact = inputs.reduce((sum, x) => sum + (x[i] ?? 0), 0)
-        const magnitudes = codec === "int8" ? peaks : inputs.map((x) => Math.abs(x[i] ?? 0))
+        const magnitudes = ["int8", "dynamic8", "int4"].includes(codec) ? peaks : inputs.map((x) => Math.abs(x[i] ?? 0))
         expect(Math.abs(value - exact)).toBeLessThanOrEqual(allReduceErrorBound(algorithm, codec, magnitudes, nodeSize))
       })
     }

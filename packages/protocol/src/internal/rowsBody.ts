@@ -18,7 +18,7 @@ import { ProtocolError } from "../ProtocolError.ts"
 
 const FIXED = 16
 /** Numbers of the codecs. They never change meaning; new ones are appended. */
-export const CODECS: ReadonlyArray<WireCodec> = ["f32", "f16", "bf16", "int8"]
+export const CODECS: ReadonlyArray<WireCodec> = ["f32", "f16", "bf16", "int8", "dynamic8", "int4"]
 /** Numbers of what a step wants. */
 export const WANTS: ReadonlyArray<Step["want"]> = ["all", "last"]
 

@@ -1,44 +1,12 @@
 /**
- * Wire codec of signed bytes: blocks of 64 values share a scale, the greatest magnitude of the block over 127.
- *
- * All codes, then the scales as little-endian bf16. Rounding a scale to 8 significant bits moves the quotient of the
- * greatest value by at most 127 / 256, under half a step: its code stays 127, so that decoding and encoding again finds
- * the same scale. An f16 scale would be a subnormal for blocks under 0.008, and end at blocks of 8 million.
+ * Wire codec of signed bytes: all codes, then the scale of each block of 64 values as little-endian bf16.
  * @module
  */
 import type { Codec } from "../wire.ts"
+import { fromBrain, ROUND, scaleOf } from "./wireBrain.ts"
 import { checkData, checkOut } from "./wireChecks.ts"
 
 const BLOCK = 64
-const INFINITE = 0x7f800000
-const LEAST_NORMAL = 2 ** -126
-const GREATEST = (2 - 2 ** -23) * 2 ** 127
-/** Adding and subtracting it rounds a double under 2^51 to an integer, ties to even. */
-const ROUND = 1.5 * 2 ** 52
-
-const float = new Float32Array(1)
-const bits = new Int32Array(float.buffer)
-
-/** A positive f32 to the nearest bf16, as the upper half of its bit pattern. */
-const brain = (value: number): number => {
-  float[0] = value
-  return (bits[0]! + 0x7fff + ((bits[0]! >>> 16) & 1)) >>> 16
-}
-
-const fromBrain = (half: number): number => {
-  bits[0] = half << 16
-  return float[0]!
-}
-
-/** The greatest magnitude as a bit pattern: it orders NaN over infinity over numbers. */
-const greatestBits = (words: Uint32Array, from: number, end: number): number => {
-  let greatest = 0
-  for (let i = from; i < end; i++) {
-    const magnitude = words[i]! & 0x7fffffff
-    if (magnitude > greatest) greatest = magnitude
-  }
-  return greatest
-}
 
 /** 64 signed bytes to a scale. */
 export const int8: Codec = {
@@ -50,13 +18,9 @@ export const int8: Codec = {
     let scaleAt = x.length
     for (let from = 0; from < x.length; from += BLOCK) {
       const end = Math.min(from + BLOCK, x.length)
-      const greatest = greatestBits(words, from, end)
-      if (greatest >= INFINITE) return false
-      bits[0] = greatest
-      const exact = float[0]! / 127
-      const half = exact < LEAST_NORMAL ? 0 : brain(exact)
+      const half = scaleOf(words, from, end, 127)
+      if (half < 0) return false
       const scale = fromBrain(half)
-      if (scale * 127 > GREATEST) return false
       const inverse = scale === 0 ? 0 : 1 / scale
       for (let i = from; i < end; i++) out[i] = (x[i]! * inverse + ROUND - ROUND) | 0
       out[scaleAt] = half
