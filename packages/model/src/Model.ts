@@ -7,6 +7,7 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { FormatError } from "@swarm/tensor"
 import * as Effect from "effect/Effect"
+import type { Architecture } from "./Architecture.ts"
 import { digestOf } from "./digest.ts"
 import { parseHubReference, resolveHub } from "./hubCache.ts"
 import {
@@ -17,7 +18,7 @@ import {
   Unsupported,
   WeightMismatch
 } from "./ModelError.ts"
-import { type Opened, openFolder, openGgufFile } from "./openCheckpoint.ts"
+import { type Opened, openConfiguration, openFolder, openGgufFile } from "./openCheckpoint.ts"
 import type { Model } from "./Plan.ts"
 import { planEmbedding } from "./planEmbedding.ts"
 import { planHead } from "./planHead.ts"
@@ -56,6 +57,31 @@ export const openModel = (reference: string): Effect.Effect<Model, ModelError> =
     )
     return yield* attempt(() => openAt(reference, { location: modelIn(reference, snapshot), name: reference }))
   })
+
+/**
+ * What a model is made of, also where there are no weights: `reference` may be a `config.json`, or a folder that holds one
+ * and no safetensors, besides all that {@link openModel} opens.
+ */
+export const openArchitecture = (
+  reference: string
+): Effect.Effect<{ readonly name: string; readonly architecture: Architecture; readonly model?: Model }, ModelError> =>
+  Effect.suspend(() => {
+    const stat = fs.statSync(reference, { throwIfNoEntry: false })
+    const file = stat?.isDirectory() ? path.join(reference, "config.json") : reference
+    const hasWeights = stat?.isDirectory() === true && fs.readdirSync(reference).some((name) => WEIGHTS.test(name))
+    if (hasWeights || !file.endsWith(".json") || !fs.existsSync(file)) {
+      return Effect.map(openModel(reference), (model) => ({
+        name: model.name,
+        architecture: model.architecture,
+        model
+      }))
+    }
+    const name = path.basename(path.dirname(path.resolve(file)))
+    return attempt(() => ({ name, architecture: openConfiguration(file) }))
+  })
+
+/** Files that hold weights or say where they are. */
+const WEIGHTS = /\.(?:safetensors|safetensors\.index\.json|gguf)$/
 
 /** Runs what throws `ModelError`s; anything else is a defect. */
 const attempt = <A>(run: () => A): Effect.Effect<A, ModelError> =>

@@ -44,3 +44,24 @@ export const blockBytes = (architecture: Architecture, format: SizedFormat, grou
 
 /** Bytes of KV cache of one token in one block. */
 export const kvBytesPerToken = ({ attention: { kvHeads, headDim } }: Architecture): number => 2 * 4 * kvHeads * headDim
+
+/** What a server is planned with. */
+export interface Room {
+  /** Bytes of the machine that the server may take. */
+  readonly memory: number
+  /** Bytes that it takes besides weights and caches. @default `serverBytes` */
+  readonly reserved?: number
+  /** Bytes of the weights of a block. */
+  readonly weights: number
+  /** Bytes of the KV caches of a block, of all sessions. */
+  readonly cache: number
+  /** Blocks of the model. */
+  readonly blocks: number
+}
+
+/** Bytes that a server takes besides weights and caches: the runtime, its code, activations. */
+export const serverBytes = 150e6
+
+/** How many blocks a server can hold: weights and caches of each, after what it takes anyway. */
+export const blocksThatFit = ({ memory, reserved = serverBytes, weights, cache, blocks }: Room): number =>
+  Math.max(0, Math.min(blocks, Math.floor((memory - reserved) / (weights + cache))))

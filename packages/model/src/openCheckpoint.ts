@@ -44,6 +44,14 @@ export const openFolder = (folder: string): Opened => {
   }
 }
 
+/** The description in a `config.json` alone, whose tensors may not be on this machine. Throws `ModelError`s. */
+export const openConfiguration = (file: string): Architecture => {
+  const fields = Fields.of(file, readJson(file))
+  const type = fields.need("model_type", fields.string("model_type"))
+  const absent = { has: () => false, shape: () => undefined, values: () => undefined }
+  return findDialect("huggingFace", type, file).describe({ fields, ...absent }, type)
+}
+
 /** Opens a GGUF file. Throws `ModelError`s. */
 export const openGgufFile = (file: string): Opened => {
   const gguf = openGguf(file)

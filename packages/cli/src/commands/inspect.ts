@@ -3,53 +3,65 @@
  * @module
  */
 import * as os from "node:os"
-import { blockBytes, kvBytesPerToken, openModel, type PlannedMatrix, parameters, type SizedFormat } from "@swarm/model"
+import {
+  blockBytes,
+  blocksThatFit,
+  kvBytesPerToken,
+  type Model,
+  openArchitecture,
+  type PlannedMatrix,
+  parameters,
+  type SizedFormat
+} from "@swarm/model"
 import * as Effect from "effect/Effect"
 import type { Parsed } from "../args.ts"
 import { makeOutput, size } from "../output.ts"
 import type { inspect } from "../specs.ts"
 
-const FORMATS: ReadonlyArray<SizedFormat> = ["q4", "q8", "f16", "f32"]
+const FORMATS: ReadonlyArray<readonly [format: SizedFormat, group?: number]> = [
+  ["q4", 32],
+  ["q4", 128],
+  ["q8", 32],
+  ["q8", 128],
+  ["f16"],
+  ["f32"]
+]
 /** Sessions of this length are planned for. */
 const SESSIONS = 8
 const TOKENS = 2048
-/** What a server takes besides weights and caches. */
-const BASE_BYTES = 150e6
 
 export const run = ({ values, positional }: Parsed<typeof inspect.options>): Effect.Effect<void, unknown> =>
   Effect.gen(function* () {
     const output = makeOutput(values.json)
     const memory = values.memory ?? os.freemem()
-    const model = yield* openModel(positional)
-    const { architecture, blocks } = model
-    const counts = parameters(architecture)
-    const plan = model.span(0, blocks)
-    const asIs = plan.initializers.reduce((sum, { bytes }) => sum + bytes, 0) / blocks
-    const kv = kvBytesPerToken(architecture)
-    const fits = (weights: number) => {
-      const each = weights + kv * SESSIONS * Math.min(TOKENS, model.contextLength)
-      return Math.max(0, Math.min(blocks, Math.floor((memory - BASE_BYTES) / each)))
-    }
-    const formats = [
-      { format: "as-is", bytesPerBlock: asIs, blocksThatFit: fits(asIs) },
-      ...FORMATS.map((format) => ({
-        format,
-        bytesPerBlock: blockBytes(architecture, format),
-        blocksThatFit: fits(blockBytes(architecture, format))
-      }))
-    ]
-    const matrices = [...plan.matrices, ...model.head().matrices]
+    const { name, architecture, model } = yield* openArchitecture(positional)
+    const { blocks, hiddenSize, vocabSize, contextLength } = architecture
     const { heads, kvHeads, headDim } = architecture.attention
+    const counts = parameters(architecture)
+    const kv = kvBytesPerToken(architecture)
+    const tokens = Math.min(TOKENS, contextLength)
+    const asIs = model && checkpointForm(model)
+    const sized = FORMATS.map(([format, group]) => ({
+      format,
+      ...(group === undefined ? {} : { group }),
+      bytesPerBlock: blockBytes(architecture, format, group)
+    }))
+    const rows = asIs === undefined ? sized : [{ format: "as-is", bytesPerBlock: asIs.bytesPerBlock }, ...sized]
+    const formats = rows.map((row) => ({
+      ...row,
+      blocksThatFit: blocksThatFit({ memory, weights: row.bytesPerBlock, cache: kv * SESSIONS * tokens, blocks })
+    }))
+    const matrices = asIs?.matrices ?? []
     output.event(
       {
         event: "model",
-        name: model.name,
+        name,
         family: architecture.family,
-        digest: model.digest,
+        ...(model === undefined ? {} : { digest: model.digest }),
         blocks,
-        hiddenSize: model.hiddenSize,
-        vocabSize: model.vocabSize,
-        contextLength: model.contextLength,
+        hiddenSize,
+        vocabSize,
+        contextLength,
         heads,
         kvHeads,
         headDim,
@@ -61,23 +73,31 @@ export const run = ({ values, positional }: Parsed<typeof inspect.options>): Eff
         matrices
       },
       [
-        output.bold(model.name),
-        `  family      ${architecture.family}, ${blocks} blocks, hidden ${model.hiddenSize}, ${heads} heads of ${headDim} (${kvHeads} for keys and values)`,
-        `  parameters  ${millions(counts.total)} (${millions(counts.block)} a block), vocabulary ${model.vocabSize}, context ${model.contextLength}`,
+        output.bold(name),
+        `  family      ${architecture.family}, ${blocks} blocks, hidden ${hiddenSize}, ${heads} heads of ${headDim} (${kvHeads} for keys and values)`,
+        `  parameters  ${millions(counts.total)} (${millions(counts.block)} a block), vocabulary ${vocabSize}, context ${contextLength}`,
         `  KV cache    ${size(kv)} a token and block, ${size(kv * blocks)} a token`,
-        `  digest      ${model.digest}`,
+        ...(model === undefined ? [] : [`  digest      ${model.digest}`]),
         "",
         `  weights     a block     all blocks   blocks that fit in ${size(memory)}`,
-        ...formats.map(
-          ({ format, bytesPerBlock, blocksThatFit }) =>
-            `  ${format.padEnd(12)}${size(bytesPerBlock).padEnd(12)}${size(bytesPerBlock * blocks).padEnd(13)}${blocksThatFit} of ${blocks}`
-        ),
-        output.dim(`  (with ${SESSIONS} sessions of ${Math.min(TOKENS, model.contextLength)} tokens)`),
+        ...formats.map((row) => {
+          const label = "group" in row ? `${row.format} / ${row.group}` : row.format
+          const each = size(row.bytesPerBlock).padEnd(12)
+          return `  ${label.padEnd(12)}${each}${size(row.bytesPerBlock * blocks).padEnd(13)}${row.blocksThatFit} of ${blocks}`
+        }),
+        output.dim(`  (with ${SESSIONS} sessions of ${tokens} tokens; q4 / 32: groups of 32 weights share a scale)`),
         "",
-        ...kernels(matrices)
+        ...(asIs === undefined ? ["  there are no weights here: sizes are those of the description"] : kernels(matrices))
       ].join("\n")
     )
   })
+
+/** What the weights take as they are in the checkpoint. */
+const checkpointForm = (model: Model) => {
+  const { initializers, matrices } = model.span(0, model.blocks)
+  const bytesPerBlock = initializers.reduce((sum, { bytes }) => sum + bytes, 0) / model.blocks
+  return { bytesPerBlock, matrices: [...matrices, ...model.head().matrices] }
+}
 
 /** What matrices become as they are, each kind once with their number. */
 const kernels = (matrices: ReadonlyArray<PlannedMatrix>): ReadonlyArray<string> => {

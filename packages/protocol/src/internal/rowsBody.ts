@@ -6,7 +6,7 @@
  * | 0 | 4 | epoch |
  * | 4 | 4 | position |
  * | 8 | 4 | tokens |
- * | 12 | 1 | codec: 0 f32, 1 f16, 2 bf16, 3 int8 |
+ * | 12 | 1 | codec: 0 f32, 1 f16, 2 bf16, 3 int8, 4 dynamic8, 5 int4 |
  * | 13 | 1 | want: 0 all, 1 last; 0 where the kind has none |
  * | 14 | 2 | s, bytes of the session's name |
  * | 16 | s | the session's name, UTF-8 |
