@@ -108,6 +108,7 @@ const openAt = (reference: string, { location, name }: Place): Model => {
     name: name ?? nameOf(opened, location),
     digest: digestOf(architecture, weights.checkpoint),
     architecture,
+    opened,
     blocks: architecture.blocks,
     hiddenSize: architecture.hiddenSize,
     vocabSize: architecture.vocabSize,

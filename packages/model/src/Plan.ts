@@ -6,6 +6,7 @@ import type { ExternalData } from "@swarm/onnx"
 import type { ElementType, TensorArray } from "@swarm/tensor"
 import type { Architecture } from "./Architecture.ts"
 import type { StorageType } from "./Checkpoint.ts"
+import type { Opened } from "./openCheckpoint.ts"
 import type { Tokenizer } from "./Tokenizer.ts"
 
 /**
@@ -88,6 +89,7 @@ export interface OffsetFold {
  * - output `y`: f32 (1, T, hidden)
  * `duplicate`: inside each attention the session's last query row is appended once more and its result dropped, so no
  * attention sees a single row; the KV row at `position + tokens` is scratch (capacity needs one spare row).
+ * `observe`: for each dense matrix W (rows, columns) an output `NAME/x`: f32 (1, T, columns), what W is multiplied with.
  */
 export interface SpanPlan {
   readonly from: number
@@ -104,7 +106,12 @@ export interface SpanPlan {
   /** Offsets that need no nodes if the engine can fold them; then ask for graphs with `folded`. */
   readonly folds: ReadonlyArray<OffsetFold>
   readonly graph: (
-    options: { readonly sessions: number; readonly duplicate: boolean; readonly folded?: boolean },
+    options: {
+      readonly sessions: number
+      readonly duplicate: boolean
+      readonly folded?: boolean
+      readonly observe?: boolean
+    },
     locate: (name: string) => ExternalData
   ) => Uint8Array
 }
@@ -150,6 +157,8 @@ export interface Model {
   /** Throws as `span`. */
   readonly head: (options?: PlanOptions) => HeadPlan
   readonly embedding: () => Embedding
+  /** The tensors by role, and where they are from. */
+  readonly opened: Opened
   /** Made at the first call. Throws `TokenizerError`. */
   readonly tokenizer: () => Tokenizer
 }

@@ -5,6 +5,7 @@
 import { graph } from "@swarm/onnx"
 import type { Architecture } from "./Architecture.ts"
 import { applyBlock, assertSupported, blockInitializers, makeBlock, type Residual } from "./Block.ts"
+import { observing } from "./internal/observing.ts"
 import { makeOperators } from "./internal/operators.ts"
 import { declare, linearOptions, notesOf } from "./internal/planning.ts"
 import { takeOnce } from "./internal/takeOnce.ts"
@@ -50,10 +51,11 @@ export const planSpan = (
     matrices: layers.flatMap(({ matrices }) => matrices),
     notes: notesOf(layers),
     folds,
-    graph: ({ sessions, duplicate, folded = false }, locate) => {
+    graph: ({ sessions, duplicate, folded = false, observe = false }, locate) => {
       if (!(Number.isInteger(sessions) && sessions >= 1))
         throw new RangeError(`Cannot run ${sessions} sessions at once`)
-      const g = graph({ name: `blocks ${from} to ${to}` })
+      const observed = observing(graph({ name: `blocks ${from} to ${to}` }), observe ? initializers : [])
+      const g = observed.builder
       declare(g, folded ? initializers.filter(({ name }) => !replaced.has(name)) : initializers, locate)
       const x = g.input("x", "f32", [1, "tokens", hiddenSize])
       if (sessions > 1) g.input("split", "i64", [sessions])
@@ -66,6 +68,7 @@ export const planSpan = (
       for (const block of blocks) residual = applyBlock(context, block, residual)
       const y = g.node("Add", [residual.stream, residual.branch ?? ""], { name: "y" })
       g.output(y, "f32", [1, "tokens", hiddenSize])
+      observed.expose()
       return g.bytes()
     }
   }

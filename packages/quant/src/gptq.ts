@@ -132,7 +132,7 @@ export const roundToNearest = (
 }
 
 /** The weights of a layer: f32 (N, K) into `out`, each product rounded once to f32. Throws `RangeError` for another length. */
-export const expandGroups = (
+export const expandGptq = (
   { inFeatures: K, outFeatures: N, codes, scales, zeros, groupIndex }: GroupedWeights,
   out = new Float32Array(N * K)
 ): Float32Array => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest"
-import { expandGroups, gptq, roundToNearest, WeightError } from "../src/index.ts"
+import { expandGptq, gptq, gptqTensors, roundToNearest, WeightError } from "../src/index.ts"
 import { fixture, normal } from "./fixture.ts"
 
 /** Settings and mean squared output errors of the reference, by case. */
@@ -118,8 +118,8 @@ describe.each(Object.entries(cases))("%s", (name, { bits, size, act, fixed, sym,
   })
 
   it("has the output error of the reference, and so has rounding to nearest", () => {
-    expect(outputError(expandGroups(layer)) / error).toBeCloseTo(1, parted.length === 0 ? 5 : 3)
-    expect(outputError(expandGroups(roundToNearest(w, N, K, options))) / plain).toBeCloseTo(1, 5)
+    expect(outputError(expandGptq(layer)) / error).toBeCloseTo(1, parted.length === 0 ? 5 : 3)
+    expect(outputError(expandGptq(roundToNearest(w, N, K, options))) / plain).toBeCloseTo(1, 5)
   })
 })
 
@@ -129,8 +129,8 @@ describe("gptq", () => {
   it("keeps groups contiguous with group-aware reordering, and is better for it", () => {
     const grouped = gptq(w, N, K, h, { ...options, order: "grouped" })
     expect(Array.from(grouped.groupIndex)).toEqual(Array.from({ length: K }, (_, k) => Math.floor(k / 32)))
-    const natural = outputError(expandGroups(gptq(w, N, K, h, options)))
-    expect(outputError(expandGroups(grouped))).toBeLessThan(natural)
+    const natural = outputError(expandGptq(gptq(w, N, K, h, options)))
+    expect(outputError(expandGptq(grouped))).toBeLessThan(natural)
   })
 
   it("is rounding to nearest where inputs are independent", () => {
@@ -168,7 +168,7 @@ describe("gptq", () => {
 
   /** tr(Δ H Δᵀ) */
   const error = (layer: ReturnType<typeof gptq>, weights: Float32Array, hessian: Float64Array): number => {
-    const difference = expandGroups(layer).map((value, i) => value - (weights[i] ?? 0))
+    const difference = expandGptq(layer).map((value, i) => value - (weights[i] ?? 0))
     const columns = layer.inFeatures
     let sum = 0
     for (let n = 0; n < layer.outFeatures; n++) {
@@ -186,7 +186,7 @@ describe("gptq", () => {
     const hessian = new Float64Array(16)
     for (const i of [0, 1, 3]) for (const j of [0, 1, 3]) hessian[i * 4 + j] = 1
     const layer = gptq(Float32Array.of(1, 2, 3, 4), 1, 4, hessian, { bits: 8, groupSize: 4, damping: 1e-30 })
-    expect(expandGroups(layer)[2]).toBe(0)
+    expect(expandGptq(layer)[2]).toBe(0)
   })
 
   it("holds scales that f16 can store", () => {
@@ -224,5 +224,36 @@ describe("gptq", () => {
         options
       )
     ).toThrow(RangeError)
+  })
+})
+
+describe("gptqTensors", () => {
+  it.each([2, 3, 4, 8] as const)("holds codes of %i bits where the format has them", (bits) => {
+    const layer = gptq(w.subarray(0, 32 * K), 32, K, h, { bits, groupSize: 32, order: "activity", symmetric: false })
+    const reversed = Array.from({ length: 32 }, (_, n) => 31 - n)
+    const tensors = gptqTensors(layer, reversed)
+    /** Code i of a stream of words. */
+    const read = (words: (i: number) => number, i: number): number => {
+      const at = i * bits
+      const joined = BigInt(words(at >> 5) >>> 0) | (BigInt((words((at >> 5) + 1) ?? 0) >>> 0) << 32n)
+      return Number((joined >> BigInt(at & 31)) & BigInt(2 ** bits - 1))
+    }
+    for (let n = 0; n < 32; n++) {
+      for (let k = 0; k < K; k++) {
+        expect(read((word) => tensors.qweight[word * 32 + n] ?? 0, k)).toBe(layer.codes[k * 32 + 31 - n])
+      }
+      for (let g = 0; g < 3; g++) {
+        const stored = read((word) => tensors.qzeros[g * bits + word] ?? 0, n)
+        expect((stored + 1) & (2 ** bits - 1)).toBe(layer.zeros[g * 32 + 31 - n])
+      }
+    }
+    expect(tensors.groupIndex).toEqual(layer.groupIndex)
+    expect(tensors.scales.length).toBe(3 * 32)
+  })
+
+  it("refuses layers that do not fill words", () => {
+    expect(() => gptqTensors(roundToNearest(w.subarray(0, 3 * K), 3, K, { bits: 4, groupSize: 32 }))).toThrow(
+      RangeError
+    )
   })
 })

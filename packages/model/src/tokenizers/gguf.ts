@@ -62,8 +62,14 @@ const turnEnd = (vocabulary: GgufVocabulary): number | undefined =>
     .idsOf(TokenType.control)
     .find((id) => ["<|eot_id|>", "<|im_end|>", "<|end|>", "<end_of_turn>"].includes(vocabulary.tokens[id] ?? ""))
 
-/** Byte-level BPE: the same structure that a tokenizer.json of the model has. */
+/** Byte-level BPE. */
 const merged = (vocabulary: GgufVocabulary): Kind => {
+  const { layout, addBos } = mergedLayout(vocabulary)
+  return { split: tokenizerSplitter(vocabulary.file, layout), spelling: byteLevel, addBos }
+}
+
+/** The structure that the tokenizer.json of a model with byte-level BPE has. Throws `TokenizerError`. */
+export const mergedLayout = (vocabulary: GgufVocabulary) => {
   const { file, tokens } = vocabulary
   const name = vocabulary.string("pre") ?? "default"
   const pre = preTokenizers.get(name)
@@ -92,7 +98,7 @@ const merged = (vocabulary: GgufVocabulary): Kind => {
       .filter((id) => tokens[id] !== "")
       .map((id) => ({ id, content: tokens[id] ?? "", special: special.has(id), normalized: false }))
   }
-  return { split: tokenizerSplitter(file, layout), spelling: byteLevel, addBos: pre.addBos ?? false }
+  return { layout, addBos: pre.addBos ?? false }
 }
 
 /** SentencePiece BPE. */
