@@ -143,6 +143,25 @@ export const inspect = {
   options: { memory: bytes("memory to plan for, such as 512MB or 2GiB (default: what is free here)"), ...json }
 } satisfies Spec
 
+export const quantize = {
+  name: "quantize",
+  summary: "Writes a model as a quantized checkpoint",
+  options: {
+    ...model,
+    to: text("q4, q8: rounded to nearest; gptq: 4 bits that keep activations close; nf4, int8: as bitsandbytes", {
+      choices: ["q4", "q8", "nf4", "int8", "gptq"],
+      value: "FORMAT"
+    }),
+    out: text("the new folder, in Hugging Face layout; an unfinished one is gone on with", { value: "DIR" }),
+    group: count("weights that share a scale in q4, q8 and gptq (default 128)", { least: 16 }),
+    "act-order": flag("gptq: the features with the greatest inputs first, whatever their group"),
+    calibration: text("gptq: a text like those that the model will see", { value: "FILE" }),
+    samples: count("gptq: windows of 512 tokens of it (default 16)"),
+    ...json
+  },
+  notes: ["The folder has GPTQ's layout, or that of bitsandbytes for nf4 and int8. It is one more --model."]
+} satisfies Spec
+
 export const pull = {
   name: "pull",
   summary: "Downloads the files of a model into the standard Hub cache",
@@ -201,6 +220,7 @@ export const commands: ReadonlyArray<Command> = [
   command(logits, () => import("./commands/logits.ts")),
   command(perplexity, () => import("./commands/perplexity.ts")),
   command(inspect, () => import("./commands/inspect.ts")),
+  command(quantize, () => import("./commands/quantize.ts")),
   command(pull, () => import("./commands/pull.ts")),
   command(bench, () => import("./commands/bench.ts"))
 ]

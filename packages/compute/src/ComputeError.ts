@@ -26,4 +26,15 @@ export class ProbeFailed extends Data.TaggedError("ProbeFailed")<{
   }
 }
 
+/** A checkpoint cannot be quantized, or not into this folder. *Never*: the detail says what to do. */
+export class QuantizeError extends Data.TaggedError("QuantizeError")<{
+  readonly folder: string
+  readonly detail: string
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `Cannot quantize into "${this.folder}": ${this.detail}`
+  }
+}
+
 export type ComputeError = WeightCacheError | ProbeFailed
