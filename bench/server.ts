@@ -1,5 +1,5 @@
 /**
- * How long a server takes until it is online, and how much memory it has then and after a session of 512 tokens.
+ * How long a server takes until it is online, how much memory that needs at most, and how much it has then and after a session of 512 tokens.
  *
  *     node --import tsx --conditions=swarm-src bench/server.ts [smollm2|synthetic|FILE.gguf] [--rounds 5]
  *       [--quick] [--json]
@@ -16,7 +16,7 @@ import { layer } from "@swarm/engine"
 import { openModel } from "@swarm/model"
 import { Effect } from "effect"
 import { cuts, generate, makeClient, servedModel, someIds } from "./support/client.ts"
-import { memoryOf } from "./support/memory.ts"
+import { memoryOf, peakOf } from "./support/memory.ts"
 import { modelFile } from "./support/models.ts"
 import { makeReport } from "./support/report.ts"
 import { type Server, startServer, startServers } from "./support/servers.ts"
@@ -26,6 +26,8 @@ import { median } from "./support/statistics.ts"
 const START = 3
 /** Memory is at most so many times the packed weights and the touched KV, and so many megabytes. */
 const LIMIT = { factor: 1.3, megabytes: 150 } as const
+/** So is the greatest memory while weights are packed, mapped files included. */
+const LOAD = { factor: 1.2, megabytes: 200 } as const
 const AIM = { factor: 1.1, megabytes: 120 } as const
 
 const { values, positionals } = parseArgs({
@@ -54,8 +56,12 @@ const timeStarts = (blocks: readonly [number, number]) =>
       Effect.sync(() => fs.mkdtempSync(path.join(temporary, "packed-"))),
       (folder) => Effect.sync(() => fs.rmSync(folder, { recursive: true }))
     )
-    const once = Effect.scoped(startServer({ model: file, blocks, environment: { SWARM_CACHE: packed } }))
-    return { absent: (yield* once).seconds, present: (yield* once).seconds }
+    const once = startServer({ model: file, blocks, environment: { SWARM_CACHE: packed } }).pipe(
+      Effect.map(({ pid, seconds, weightBytes }) => ({ seconds, peak: peakOf(pid), weights: weightBytes / 1e6 })),
+      Effect.scoped
+    )
+    const [first, second] = [yield* once, yield* once]
+    return { absent: first.seconds, present: second.seconds, peak: first.peak, weights: first.weights }
   }).pipe(Effect.scoped)
 
 /** Reads a file once, so that it is in the page cache. */
@@ -77,7 +83,10 @@ const starts = (blocks: number) =>
       rows.push({
         blocks: span.join(":"),
         "packed weights present, s": median(found.map(({ present }) => present)),
-        "absent, s": median(found.map(({ absent }) => absent))
+        "absent, s": median(found.map(({ absent }) => absent)),
+        ratio: median(found.map(({ absent, present }) => absent / present)),
+        "peak of the first, MB": Math.max(...found.map(({ peak }) => peak)),
+        [`limit ${LOAD.factor} x weights + ${LOAD.megabytes}`]: LOAD.factor * (found[0]?.weights ?? 0) + LOAD.megabytes
       })
     }
     report.table(

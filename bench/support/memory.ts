@@ -15,6 +15,13 @@ export interface Memory {
   readonly proportional: number
 }
 
+/** The most that was ever resident, in megabytes, mapped files included (VmHWM). Throws where there is no `/proc`. */
+export const peakOf = (pid: number): number => {
+  const kibibytes = /^VmHWM:\s+(\d+) kB/m.exec(fs.readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]
+  if (kibibytes === undefined) throw new Error(`/proc/${pid}/status has no VmHWM`)
+  return (Number(kibibytes) * 1024) / 1e6
+}
+
 /** Throws where there is no `/proc`. */
 export const memoryOf = (pid: number): Memory => {
   const rollup = fs.readFileSync(`/proc/${pid}/smaps_rollup`, "utf8")

@@ -13,6 +13,7 @@ import type { Initializer, OffsetFold } from "@swarm/model"
 import type { ExternalData } from "@swarm/onnx"
 import * as Effect from "effect/Effect"
 import { WeightCacheError } from "./ComputeError.ts"
+import { cacheLimit, isAlive, markUsed, trimCache } from "./weightCache.ts"
 
 /** Raise when the layout of the cache changes. */
 const LAYOUT = 5
@@ -84,10 +85,12 @@ export const prepareWeights = (
       .digest("hex")
       .slice(0, 32)
     const folder = path.join(root, key)
-    const existing = yield* Effect.promise(() => readIndex(folder))
-    if (existing !== undefined) return fromIndex(folder, existing)
     const failure = (cause: unknown) => new WeightCacheError({ folder: root, detail: String(cause), cause })
     const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: failure })
+    const limit = yield* attempt(cacheLimit)
+    markUsed(folder)
+    const existing = yield* Effect.promise(() => readIndex(folder))
+    if (existing !== undefined) return fromIndex(folder, existing)
     const temporary = yield* attempt(() => {
       fs.mkdirSync(root, { recursive: true })
       sweep(root)
@@ -112,6 +115,8 @@ export const prepareWeights = (
       const finish = async () => {
         await writeIndex(temporary, index)
         await place(temporary, folder)
+        markUsed(folder)
+        trimCache(root, limit)
       }
       yield* Effect.tryPromise({ try: finish, catch: failure })
       return fromIndex(folder, index)
@@ -228,16 +233,11 @@ const writeRaw = (initializers: ReadonlyArray<Initializer>, folder: string, root
     return { location: RAW, size: at, bytes: at, folded: false, entries }
   })
 
-/** Removes what processes that no longer live have left half-written. */
+/** Removes what processes that no longer live have left half-written or half-removed. */
 const sweep = (root: string): void => {
   for (const name of fs.readdirSync(root)) {
-    const owner = /^\.new-(\d+)-/.exec(name)?.[1]
-    if (owner === undefined) continue
-    try {
-      process.kill(Number(owner), 0)
-    } catch (cause) {
-      if ((cause as NodeJS.ErrnoException).code === "ESRCH")
-        fs.rmSync(path.join(root, name), { recursive: true, force: true })
-    }
+    const owner = /^\.(?:new|old)-(\d+)-/.exec(name)?.[1]
+    if (owner !== undefined && !isAlive(Number(owner)))
+      fs.rmSync(path.join(root, name), { recursive: true, force: true })
   }
 }

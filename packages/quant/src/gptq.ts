@@ -101,7 +101,9 @@ export const gptq = (
       for (let j = i + 1; j < to; j++) correct(work, j * N, errors, (i - from) * N, u[i * K + j]!, N)
     }
     for (let j = to; j < K; j++) {
-      for (let i = from; i < to; i++) correct(work, j * N, errors, (i - from) * N, u[i * K + j]!, N)
+      let i = from
+      for (; i + 4 <= to; i += 4) correctFour(work, j * N, errors, (i - from) * N, u, i * K + j, K, N)
+      for (; i < to; i++) correct(work, j * N, errors, (i - from) * N, u[i * K + j]!, N)
     }
     from = to
   }
@@ -267,4 +269,22 @@ const correct = (
   N: number
 ): void => {
   for (let n = 0; n < N; n++) work[to + n]! -= errors[from + n]! * share
+}
+
+/** The corrections for four columns, whose shares are u[at], u[at + K], ...: weights are read and written once. */
+const correctFour = (
+  work: Float64Array,
+  to: number,
+  errors: Float64Array,
+  from: number,
+  u: Float64Array,
+  at: number,
+  K: number,
+  N: number
+): void => {
+  const [u0, u1, u2, u3] = [u[at]!, u[at + K]!, u[at + 2 * K]!, u[at + 3 * K]!]
+  const [e1, e2, e3] = [from + N, from + 2 * N, from + 3 * N]
+  for (let n = 0; n < N; n++) {
+    work[to + n]! -= errors[from + n]! * u0 + errors[e1 + n]! * u1 + errors[e2 + n]! * u2 + errors[e3 + n]! * u3
+  }
 }

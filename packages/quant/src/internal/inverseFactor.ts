@@ -14,16 +14,13 @@
 export const inverseFactor = (h: Float64Array, n: number): Float64Array | undefined => {
   for (let j = n - 1; j >= 0; j--) {
     const rowJ = j * n
-    let pivot = h[rowJ + j]!
-    for (let k = j + 1; k < n; k++) pivot -= h[rowJ + k]! ** 2
+    const pivot = h[rowJ + j]! - dot(h, rowJ + j + 1, rowJ + j + 1, n - j - 1)
     if (!(pivot > 0 && pivot < Number.POSITIVE_INFINITY)) return undefined
     const diagonal = Math.sqrt(pivot)
     h[rowJ + j] = diagonal
     for (let i = 0; i < j; i++) {
       const rowI = i * n
-      let sum = h[rowI + j]!
-      for (let k = j + 1; k < n; k++) sum -= h[rowI + k]! * h[rowJ + k]!
-      h[rowI + j] = sum / diagonal
+      h[rowI + j] = (h[rowI + j]! - dot(h, rowI + j + 1, rowJ + j + 1, n - j - 1)) / diagonal
     }
   }
   const u = new Float64Array(n * n)
@@ -38,4 +35,18 @@ export const inverseFactor = (h: Float64Array, n: number): Float64Array | undefi
     u[row + i] = inverse
   }
   return u
+}
+
+/** Four sums at once: one alone waits for each of its additions. */
+const dot = (x: Float64Array, a: number, b: number, count: number): number => {
+  let [s0, s1, s2, s3] = [0, 0, 0, 0]
+  const whole = count - (count & 3)
+  for (let i = 0; i < whole; i += 4) {
+    s0 += x[a + i]! * x[b + i]!
+    s1 += x[a + i + 1]! * x[b + i + 1]!
+    s2 += x[a + i + 2]! * x[b + i + 2]!
+    s3 += x[a + i + 3]! * x[b + i + 3]!
+  }
+  for (let i = whole; i < count; i++) s0 += x[a + i]! * x[b + i]!
+  return s0 + s1 + (s2 + s3)
 }
