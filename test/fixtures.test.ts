@@ -43,7 +43,8 @@ layer(Engine.layer, { excludeTestServices: true })("fixtures", (it) => {
             const whole = yield* Effect.promise(() => feed(pipeline(), head, ids, ids.length))
             const got = yield* Effect.promise(() => head.logits(whole))
             assert.isAtMost(worst(got, logits), TOLERANCE, `logits, cut at ${cut}`)
-            for (const chunk of [1, 7]) {
+            // an encoder reads a text at once, and writes none
+            for (const chunk of model.architecture.encoder ? [] : [1, 7]) {
               assert.deepStrictEqual(
                 yield* Effect.promise(() => feed(pipeline(), head, ids, chunk)),
                 whole,
@@ -63,7 +64,7 @@ layer(Engine.layer, { excludeTestServices: true })("fixtures", (it) => {
 
 describe("interleaved sessions", () => {
   layer(Engine.layer, { excludeTestServices: true })("four in the same runs", (it) => {
-    for (const name of ["llama-gqa", "mistral-window", "qwen3"]) {
+    for (const name of ["llama-gqa", "mistral-window", "qwen3", "gemma2", "gpt2", "bloom", "falcon-40b", "mixtral"]) {
       it.scoped(name, () =>
         Effect.gen(function* () {
           const model = yield* openModel(path.join(FIXTURES, "families", name))
@@ -82,7 +83,7 @@ describe("interleaved sessions", () => {
           const together = texts.map(() => new Float32Array(ids.length * span.hiddenSize))
           // graphs for several sessions are loaded while smaller ones serve: let all sizes take part
           for (let position = 0; position < ids.length; position++) {
-            const x = Float32Array.from(texts.flatMap((text) => [...head.embed([text[position] ?? 0])]))
+            const x = Float32Array.from(texts.flatMap((text) => [...head.embed([text[position] ?? 0], position)]))
             const steps = slots.map((kv) => ({ kv, position, tokens: 1 }))
             const y = yield* Effect.promise(() => span.run(steps, x))
             for (const [session, rows] of together.entries()) {

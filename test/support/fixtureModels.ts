@@ -56,7 +56,7 @@ export const expectedOf = ({ expected }: FixtureModel, blocks: number) => {
 export const feed = async (pipeline: Pipeline, head: Head, ids: ReadonlyArray<number>, chunk: number) => {
   const rows: Array<number> = []
   for (let at = 0; at < ids.length; at += chunk) {
-    rows.push(...(await pipeline.forward(head.embed(ids.slice(at, at + chunk)), "all")))
+    rows.push(...(await pipeline.forward(head.embed(ids.slice(at, at + chunk), at), "all")))
   }
   return Float32Array.from(rows)
 }
@@ -64,11 +64,12 @@ export const feed = async (pipeline: Pipeline, head: Head, ids: ReadonlyArray<nu
 /** The first choices that follow `ids`. */
 export const greedy = async (pipeline: Pipeline, head: Head, ids: ReadonlyArray<number>, count: number) => {
   const out: Array<number> = []
+  if (count === 0) return out
   let rows = await pipeline.forward(head.embed(ids), "last")
   while (out.length < count) {
     const id = argmaxRow(await head.logits(rows), 0, head.vocabSize)
     out.push(id)
-    if (out.length < count) rows = await pipeline.forward(head.embed([id]), "last")
+    if (out.length < count) rows = await pipeline.forward(head.embed([id], pipeline.position()), "last")
   }
   return out
 }

@@ -45,6 +45,12 @@ export const modelOf = (values: {
 }): Effect.Effect<Model, ModelError | UsageError> =>
   values.model === undefined ? Effect.fail(new UsageError("--model is missing")) : openModel(values.model)
 
+/** Fails for an encoder: what is to be done with it takes a decoder. */
+export const refuseEncoder = ({ architecture, name }: Model, what: string): Effect.Effect<void, CommandFailed> =>
+  architecture.encoder
+    ? Effect.fail(new CommandFailed({ detail: `${name} is an encoder (${architecture.family}): it cannot be ${what}` }))
+    : Effect.void
+
 /**
  * Opens the model and the way to its blocks that the options name.
  *

@@ -20,9 +20,13 @@ export interface Pipeline {
   readonly close: () => Promise<void>
 }
 
-/** A session over spans that are loaded in this process, in order from block 0 to the last. */
+/**
+ * A session over spans that are loaded in this process, in order from block 0 to the last. Those of an encoder take a text
+ * in one `forward`; another one needs `truncate(0)` first.
+ */
 export const localPipeline = (spans: ReadonlyArray<Span>, maxTokens: number, chunk = 128): Pipeline => {
   const hiddenSize = spans[0]?.hiddenSize ?? 0
+  const step = spans.some(({ encoder }) => encoder) ? Number.POSITIVE_INFINITY : chunk
   const slots = spans.map((span) => span.open(maxTokens))
   let position = 0
   let closed = false
@@ -31,8 +35,8 @@ export const localPipeline = (spans: ReadonlyArray<Span>, maxTokens: number, chu
     if (closed) throw new SessionClosed()
     if (position + tokens > maxTokens) throw new ContextExceeded({ tokens: position + tokens, limit: maxTokens })
     const out = new Float32Array(want === "all" ? x.length : hiddenSize)
-    for (let first = 0; first < tokens; first += chunk) {
-      const count = Math.min(chunk, tokens - first)
+    for (let first = 0; first < tokens; first += step) {
+      const count = Math.min(step, tokens - first)
       let rows = x.subarray(first * hiddenSize, (first + count) * hiddenSize)
       for (const [index, span] of spans.entries()) {
         const kv = slots[index]

@@ -60,7 +60,7 @@ export const makeSession = ({ pipeline, head, tokenizer }: SessionParts): Sessio
   const feed = (want: "all" | "last"): Promise<Float32Array> => {
     const fresh = ids.slice(pipeline.position())
     if (ids.length > pipeline.maxTokens) throw new ContextExceeded({ tokens: ids.length, limit: pipeline.maxTokens })
-    return pipeline.forward(embed(head, fresh), want)
+    return pipeline.forward(embed(head, fresh, pipeline.position()), want)
   }
 
   const tokens = async function* (prompt: ReadonlyArray<number>, options: GenerateOptions): AsyncGenerator<Token> {
@@ -108,9 +108,9 @@ export const makeSession = ({ pipeline, head, tokenizer }: SessionParts): Sessio
   }
 }
 
-const embed = (head: Head, ids: ReadonlyArray<number>): Float32Array => {
+const embed = (head: Head, ids: ReadonlyArray<number>, position: number): Float32Array => {
   try {
-    return head.embed(ids)
+    return head.embed(ids, position)
   } catch (cause) {
     throw new ComputeFailed({ detail: cause instanceof Error ? cause.message : String(cause), cause })
   }

@@ -23,6 +23,8 @@ export interface Span {
   readonly from: number
   readonly to: number
   readonly hiddenSize: number
+  /** Attention sees both sides: a step is a whole text at position 0. @default false */
+  readonly encoder?: boolean
   /** Greatest number of steps in one run. */
   readonly maxSessions: number
   /** Whether results do not depend on chunking and batching (docs/numerics.md). */
@@ -45,8 +47,11 @@ export interface Span {
 export interface Head {
   readonly hiddenSize: number
   readonly vocabSize: number
-  /** ids -> fresh f32 (tokens, hidden). */
-  readonly embed: (ids: ReadonlyArray<number>) => Float32Array
+  /**
+   * ids -> fresh f32 (tokens, hidden), what block 0 reads. `position` is that of the first id: it matters to models that
+   * learned their positions. @default {position} 0
+   */
+  readonly embed: (ids: ReadonlyArray<number>, position?: number) => Float32Array
   /** `x`: f32 (rows, hidden), borrowed; fresh f32 (rows, vocab). */
   readonly logits: (x: Float32Array) => Promise<Float32Array>
 }

@@ -54,6 +54,7 @@ export const makeBatch = (
   const bind = (place: number, kv: KvTensors) => {
     if (bound[place] === kv.blocks) return
     bound[place] = kv.blocks
+    if (plan.encoder) return
     for (let block = plan.from; block < plan.to; block++) {
       const pair = kv.blocks[block - plan.from] as { readonly k: DeviceTensor; readonly v: DeviceTensor }
       binding.input(`past_k_${block}_${place}`, pair.k)

@@ -107,7 +107,7 @@ export const loadHead = (
     return {
       hiddenSize: plan.hiddenSize,
       vocabSize: plan.vocabSize,
-      embed: (ids) => embedding.lookup(ids),
+      embed: embedding.lookup,
       logits
     }
   })

@@ -221,7 +221,7 @@ const makeRunner = (
   }
 
   const run = async (steps: ReadonlyArray<SpanStep>, x: Float32Array): Promise<Float32Array> => {
-    const checked = check(steps, x, hiddenSize)
+    const checked = check(steps, x, plan)
     const y = new Float32Array(x.length)
     for (let at = 0; at < steps.length; ) {
       const batch = batchFor(Math.min(steps.length - at, maxSessions))
@@ -237,6 +237,7 @@ const makeRunner = (
     from: plan.from,
     to: plan.to,
     hiddenSize,
+    encoder: plan.encoder,
     maxSessions,
     reproducible,
     weightBytes: 0,
@@ -275,12 +276,15 @@ const makeRunner = (
   return { span, close }
 }
 
-const check = (steps: ReadonlyArray<SpanStep>, x: Float32Array, hiddenSize: number) => {
+const check = (steps: ReadonlyArray<SpanStep>, x: Float32Array, { hiddenSize, encoder }: SpanPlan) => {
   const firstRows: Array<number> = []
   let rows = 0
   for (const { kv, position, tokens } of steps) {
     if (!(tokens >= 1) || !(position >= 0) || position + tokens > kv.capacity) {
       throw new RangeError(`Cannot run ${tokens} tokens at position ${position} as the KV cache holds ${kv.capacity}`)
+    }
+    if (encoder && position !== 0) {
+      throw new RangeError(`Cannot run ${tokens} tokens at position ${position}: an encoder reads a text in one step`)
     }
     firstRows.push(rows)
     rows += tokens

@@ -21,7 +21,8 @@ export const probe = async (span: Span): Promise<ProbeResult> => {
   const whole = await inChunks(span, x, [ROWS])
   if (!whole.every(Number.isFinite)) return { _tag: "Broken", detail: "a probe gave values that are not finite" }
   if (whole.every((value) => value === 0)) return { _tag: "Broken", detail: "a probe gave nothing but zeros" }
-  const cut = await inChunks(span, x, [5, 1, 3, 1, 2])
+  // rows of an encoder depend on all others of their text: only runs that are the same can be compared
+  const cut = await inChunks(span, x, span.encoder ? [ROWS] : [5, 1, 3, 1, 2])
   return { _tag: "Sound", digest: fingerprint(whole), reproducible: equalBits(whole, cut) }
 }
 

@@ -81,4 +81,33 @@ layer(Engine.layer, { excludeTestServices: true })("loading", (it) => {
       assert.lengthOf(yield* Effect.promise(() => head.logits(head.embed([1]))), 1024)
     })
   )
+  it.scoped("an encoder: a text has the same rows alone and beside others, and is not cut", () =>
+    Effect.gen(function* () {
+      const model = yield* openModel(path.join(import.meta.dirname, "../../../test/fixtures/families/bert"))
+      const weightFolder = yield* temporary
+      const span = yield* loadSpan(model, 0, model.blocks, { weights: "q8", weightFolder })
+      assert.deepInclude(span, { encoder: true, reproducible: true, kvBytesPerToken: 0 })
+      const head = yield* loadHead(model, { weights: "q8", weightFolder })
+      const texts = [[7], [7, 8, 9], [40, 30, 20, 10, 5, 3], [9, 8, 7]].map((ids) => head.embed(ids))
+      const steps = texts.map((x) => ({ kv: span.open(8), position: 0, tokens: x.length / span.hiddenSize }))
+      const run = (some: typeof steps, x: Float32Array) => Effect.promise(() => span.run(some, x))
+      const alone: Array<number> = []
+      for (const [i, x] of texts.entries()) alone.push(...(yield* run(steps.slice(i, i + 1), x)))
+      const joined = Float32Array.from(texts.flatMap((x) => [...x]))
+      // the graph for four texts is loaded while a smaller one serves
+      for (let round = 0; round < 3; round++) {
+        assert.deepStrictEqual(yield* run(steps, joined), Float32Array.from(alone))
+        yield* Effect.sleep(300)
+      }
+      const [step = assert.fail()] = steps
+      const cut = yield* Effect.promise(() =>
+        span.run([{ ...step, position: 1 }], head.embed([7])).then(
+          () => undefined,
+          (cause: unknown) => cause
+        )
+      )
+      assert.instanceOf(cut, RangeError)
+      assert.match(String(cut), /one step/)
+    })
+  )
 })

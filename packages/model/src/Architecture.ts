@@ -1,5 +1,5 @@
 /**
- * The descriptor of a decoder: everything that a graph of its blocks depends on, as plain data.
+ * The descriptor of a decoder or encoder: everything that a graph of its blocks depends on, as plain data.
  * @module
  */
 
@@ -31,11 +31,17 @@ export interface Architecture {
   readonly logitSoftCap?: number
   /** Attention and feed-forward read the same normed input, or each its own norm of the block's input. */
   readonly parallelResidual?: "shared-norm" | "own-norms"
-  /** Rows of a learned position table that is added to the embedding. */
-  readonly learnedPositions?: number
+  /** A learned table added to the embedding: position p takes row p + `offset`. */
+  readonly learnedPositions?: { readonly rows: number; readonly offset?: number }
+  /** Rows of a table of kinds of token, of which the first is added to the embedding: text is of the first kind. */
+  readonly tokenTypes?: number
   /** The embedding is normed before block 0. */
   readonly embeddingNorm?: boolean
-  /** Attention sees both sides; there is no generation. */
+  /** The output matrix has a bias. */
+  readonly headBias?: boolean
+  /** A square layer with this activation before the final norm. */
+  readonly headTransform?: Activation
+  /** Attention sees both sides: a text is one step, there is no cache and no generation. */
   readonly encoder?: boolean
 }
 
@@ -46,8 +52,13 @@ export interface Norm {
   readonly epsilon: number
   /** The stored weight is w - 1. */
   readonly unitOffset?: boolean
-  /** Where branches are normed. @default "before" */
-  readonly placement?: "before" | "after" | "around"
+  /** Whether there is a bias. @default true for `layer`; `rms` has none */
+  readonly bias?: boolean
+  /**
+   * What is normed: the input of each branch (`before`), its output (`after`), both (`around`), or the stream with the
+   * branch added (`sum`; there is no final norm then, unless a head transform comes before it). @default "before"
+   */
+  readonly placement?: "before" | "after" | "around" | "sum"
 }
 
 /** Grouped-query attention; multi-head if `kvHeads` = `heads`, multi-query if 1. */
@@ -62,23 +73,34 @@ export interface Attention {
   readonly qkNorm?: "head" | "all"
   /** scores = cap * tanh(scores / cap). */
   readonly softCap?: number
-  /** Linear position biases on the scores. */
-  readonly alibi?: boolean
+  /** Slope of each head: a key that lies d positions before the query has d * slope taken off its score. */
+  readonly alibi?: ReadonlyArray<number>
 }
+
+/** A function between two layers. `gelu` is the exact one, `gelu-tanh` its usual approximation. */
+export type Activation = "silu" | "gelu" | "gelu-tanh" | "relu"
 
 /** The feed-forward branch. */
 export interface FeedForward {
   /** `gated`: down(act(gate x) * up x); `plain`: down(act(up x)). */
   readonly kind: "gated" | "plain"
-  readonly activation: "silu" | "gelu" | "gelu-tanh" | "relu"
+  readonly activation: Activation
   readonly size: number
   readonly bias: boolean
-  readonly experts?: {
-    readonly count: number
-    readonly perToken: number
-    readonly size: number
-    readonly shared?: number
-  }
+  /** Several feed-forward layers of which each token takes a few; blocks that are `dense` have the one of `size`. */
+  readonly experts?: Experts
+}
+
+/** A mixture of experts: the sum of the chosen ones, each times its softmax probability. */
+export interface Experts {
+  readonly count: number
+  readonly perToken: number
+  /** Width of an expert. */
+  readonly size: number
+  /** The probabilities of the chosen ones are divided by their sum. */
+  readonly normalized: boolean
+  /** A layer that every token takes besides, times the sigmoid of its own gate if `gated`. */
+  readonly shared?: { readonly size: number; readonly gated: boolean }
 }
 
 /** What differs from block to block. */
@@ -87,6 +109,8 @@ export interface Layer {
   readonly window?: number
   /** Index into `rotaries`. Absent: no rotary embedding. */
   readonly rotary?: number
+  /** The block has one feed-forward layer where others have experts. */
+  readonly dense?: boolean
 }
 
 /** A rotary position embedding: pairs of dimensions turned by position * frequency. */
@@ -129,6 +153,7 @@ export const limits = {
   hiddenSize: 1 << 18,
   feedForwardSize: 1 << 20,
   heads: 4096,
+  experts: 4096,
   headDim: 4096,
   vocabSize: 1 << 24,
   contextLength: 1 << 24

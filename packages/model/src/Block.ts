@@ -1,31 +1,36 @@
 /**
- * One block of a decoder: its parameters, and the nodes that compute it for one or several sessions.
+ * One block: its parameters, and the nodes that compute it for one or several sessions.
  * @module
  */
 import type { Value } from "@swarm/onnx"
 import type { Architecture } from "./Architecture.ts"
 import { attention } from "./attention.ts"
-import { readFloats, type Slice } from "./Checkpoint.ts"
 import type { BlockRole } from "./Family.ts"
-import { CONTRIB, type Operators } from "./internal/operators.ts"
-import { canFuse, inputOrder, type Linear, type LinearExtras, type LinearOptions, makeLinear } from "./Linear.ts"
-import { Unsupported } from "./ModelError.ts"
+import { type FeedForwardLayers, feedForward, feedForwardLinears, makeFeedForward } from "./feedForward.ts"
+import type { Operators } from "./internal/operators.ts"
+import { canFuse, type Linear, type LinearExtras, type LinearOptions, makeLinear } from "./Linear.ts"
+import { applyAddNorm, applyNorm, makeNorm, type NormLayer, normInitializers } from "./norm.ts"
 import type { Initializer } from "./Plan.ts"
+import { blockRoles } from "./roles.ts"
 import type { Weights } from "./Weights.ts"
+
+/** A branch's norms; which there are is up to `Norm.placement`. */
+interface BranchNorms {
+  readonly pre: NormLayer | undefined
+  readonly post: NormLayer | undefined
+}
 
 /** The parameters of a block. Layers that share an input are one layer where their formats agree. */
 export interface Block {
   readonly index: number
-  readonly attentionNorm: Initializer
+  readonly attentionNorms: BranchNorms
   /** One fused layer, or q, k and v. */
   readonly qkv: ReadonlyArray<Linear>
-  readonly qNorm: Initializer | undefined
-  readonly kNorm: Initializer | undefined
+  readonly qNorm: NormLayer | undefined
+  readonly kNorm: NormLayer | undefined
   readonly output: Linear
-  readonly feedForwardNorm: Initializer
-  /** One fused layer, or gate and up. */
-  readonly gateUp: ReadonlyArray<Linear>
-  readonly down: Linear
+  readonly feedForwardNorms: BranchNorms
+  readonly feedForward: FeedForwardLayers
 }
 
 /** What all blocks of one graph share. */
@@ -42,35 +47,6 @@ export interface Residual {
   readonly branch: Value | undefined
 }
 
-/** Throws `Unsupported` for what these graphs do not compute. */
-export const assertSupported = (a: Architecture): void => {
-  const refuse = (feature: string, detail = "the graph builder has no form for it"): never => {
-    throw new Unsupported({ feature, detail })
-  }
-  if (a.norm.kind !== "rms") refuse("Layer norm")
-  if ((a.norm.placement ?? "before") !== "before") refuse("A norm after the branches")
-  if (a.feedForward.kind !== "gated") refuse("A feed-forward layer without a gate")
-  if (a.feedForward.experts !== undefined) refuse("Mixture of experts")
-  if (a.feedForward.activation !== "silu") refuse(`Activation "${a.feedForward.activation}"`)
-  if (a.attention.alibi) refuse("A linear position bias")
-  if (a.parallelResidual !== undefined) refuse("A parallel residual")
-  if (a.learnedPositions !== undefined) refuse("A learned position table")
-  if (a.embeddingNorm) refuse("A norm of the embedding")
-  if (a.encoder) refuse("An encoder")
-}
-
-/** A norm's weight as f32. */
-export const vector = (name: string, source: Slice, unitOffset = false): Initializer => ({
-  name,
-  type: "f32",
-  shape: [source.columns],
-  bytes: source.columns * 4,
-  read: () => {
-    const values = readFloats(source)
-    return unitOffset ? values.map((value) => value + 1) : values
-  }
-})
-
 /** The parameters of block `index`. Reads nothing yet. */
 export const makeBlock = (
   architecture: Architecture,
@@ -79,73 +55,96 @@ export const makeBlock = (
   options: LinearOptions
 ): Block => {
   const stem = `block_${index}`
-  const norm = (role: BlockRole) => vector(`${stem}.${role}`, weights.weight(role, index), architecture.norm.unitOffset)
-  const part = (role: BlockRole) => ({ weight: weights.weight(role, index), bias: weights.bias(role, index) })
+  const roles = blockRoles(architecture, index)
+  const norm = (role: BlockRole): NormLayer | undefined =>
+    roles.has(role)
+      ? makeNorm(`${stem}.${role}`, architecture.norm, weights.weight(role, index), weights.bias(role, index))
+      : undefined
+  const part = (role: BlockRole, expert?: number) => ({
+    weight: weights.weight(role, index, expert),
+    bias: weights.bias(role, index, expert)
+  })
   const single = (role: BlockRole, extras: LinearExtras = {}) =>
     makeLinear(`${stem}.${role}`, [part(role)], options, extras)
-  const fused = (name: string, roles: ReadonlyArray<BlockRole>, extras: LinearExtras) => {
-    const parts = roles.map(part)
-    return canFuse(parts, options)
-      ? [makeLinear(`${stem}.${name}`, parts, options, extras)]
-      : roles.map((role) => single(role, extras))
-  }
-  const outputs = inputOrder(part("mlp.down"), options)
-  const normed = architecture.attention.qkNorm !== undefined
+  const queries = ["attn.q", "attn.k", "attn.v"] as const
+  const parts = queries.map((role) => part(role))
   // q, k, v are a sixth of a block's weights: twice the rows cost little there, and with int8 activations the first
   // choice of SmolLM2 agrees with that of float at 97.4 instead of 96.8 of 100 positions
   return {
     index,
-    attentionNorm: norm("attn.norm"),
-    qkv: fused("attn.qkv", ["attn.q", "attn.k", "attn.v"], { rounding: "double" }),
-    qNorm: normed ? norm("attn.qNorm") : undefined,
-    kNorm: normed ? norm("attn.kNorm") : undefined,
+    attentionNorms: { pre: norm("attn.norm"), post: norm("attn.postNorm") },
+    qkv: canFuse(parts, options)
+      ? [makeLinear(`${stem}.attn.qkv`, parts, options, { rounding: "double" })]
+      : queries.map((role) => single(role, { rounding: "double" })),
+    qNorm: norm("attn.qNorm"),
+    kNorm: norm("attn.kNorm"),
     output: single("attn.output"),
-    feedForwardNorm: norm("mlp.norm"),
-    gateUp: fused("mlp.gateUp", ["mlp.gate", "mlp.up"], { outputs }),
-    down: single("mlp.down", { ordered: true })
+    feedForwardNorms: { pre: norm("mlp.norm"), post: norm("mlp.postNorm") },
+    feedForward: makeFeedForward(architecture, stem, index, part, options)
   }
 }
 
+/** The matrices of a block, in the order of their use. */
+export const blockLinears = (block: Block): ReadonlyArray<Linear> => [
+  ...block.qkv,
+  block.output,
+  ...feedForwardLinears(block.feedForward)
+]
+
 /** Every weight of a block, in the order of their use. */
 export const blockInitializers = (block: Block): ReadonlyArray<Initializer> => [
-  block.attentionNorm,
+  ...normInitializers(block.attentionNorms.pre),
   ...block.qkv.flatMap((layer) => layer.initializers),
-  ...(block.qNorm === undefined ? [] : [block.qNorm]),
-  ...(block.kNorm === undefined ? [] : [block.kNorm]),
+  ...normInitializers(block.qNorm),
+  ...normInitializers(block.kNorm),
   ...block.output.initializers,
-  block.feedForwardNorm,
-  ...block.gateUp.flatMap((layer) => layer.initializers),
-  ...block.down.initializers
+  ...normInitializers(block.attentionNorms.post),
+  ...normInitializers(block.feedForwardNorms.pre),
+  ...feedForwardLinears(block.feedForward).flatMap((layer) => layer.initializers),
+  ...normInitializers(block.feedForwardNorms.post)
 ]
 
 /** Adds the nodes of a block. */
 export const applyBlock = (context: GraphContext, block: Block, residual: Residual): Residual => {
-  const attended = addAndNorm(context, residual, block.attentionNorm.name)
-  const first = { stream: attended.stream, branch: scaled(context, attention(context, block, attended.normed)) }
-  const fed = addAndNorm(context, first, block.feedForwardNorm.name)
-  return { stream: fed.stream, branch: scaled(context, feedForward(context, block, fed.normed)) }
+  const attend = (x: Value) => attention(context, block, x)
+  const feed = (x: Value) => feedForward(context.operators, block.feedForward, x)
+  if (context.architecture.parallelResidual === undefined) {
+    const attended = branch(context, block.attentionNorms, attend, residual)
+    return branch(context, block.feedForwardNorms, feed, attended)
+  }
+  const { operators } = context
+  const { stream, normed } = enter(operators, block.attentionNorms.pre, residual)
+  const { pre } = block.feedForwardNorms
+  const both = [attend(normed), feed(pre === undefined ? normed : applyNorm(operators, pre, stream))]
+  return { stream, branch: scaled(context, operators.graph.node("Add", both)) }
 }
 
-const scaled = ({ operators, architecture: { residualScale = 1 } }: GraphContext, branch: Value): Value =>
-  residualScale === 1 ? branch : operators.graph.node("Mul", [branch, operators.scalar(residualScale)])
-
-const addAndNorm = (context: GraphContext, { stream, branch }: Residual, weight: Value) => {
+const branch = (
+  context: GraphContext,
+  { pre, post }: BranchNorms,
+  apply: (x: Value) => Value,
+  residual: Residual
+): Residual => {
   const { operators, architecture } = context
-  const { epsilon } = architecture.norm
-  if (branch === undefined) return { stream, normed: operators.rmsNorm(stream, weight, epsilon) }
-  const outputs = [`${weight}/normed`, "", "", `${weight}/stream`]
-  operators.graph.nodes("SkipSimplifiedLayerNormalization", [stream, branch, weight], outputs, {
-    domain: CONTRIB,
-    attributes: { epsilon: { f: epsilon } }
-  })
-  return { stream: `${weight}/stream`, normed: `${weight}/normed` }
+  const { stream, normed } = enter(operators, pre, residual)
+  const result = apply(normed)
+  if (post === undefined) return { stream, branch: scaled(context, result) }
+  if (architecture.norm.placement === "sum") {
+    return { stream: applyAddNorm(operators, post, stream, scaled(context, result)).normed, branch: undefined }
+  }
+  return { stream, branch: scaled(context, applyNorm(operators, post, result)) }
 }
 
-const feedForward = ({ operators, architecture }: GraphContext, block: Block, x: Value): Value => {
-  const { graph } = operators
-  const { size } = architecture.feedForward
-  const results = block.gateUp.map((layer) => layer.apply(operators, x))
-  const [gate = "", up = ""] = results.length === 1 ? operators.splitLast(results[0] ?? "", [size, size]) : results
-  const silu = graph.node("QuickGelu", [gate], { domain: CONTRIB, attributes: { alpha: { f: 1 } } })
-  return block.down.apply(operators, graph.node("Mul", [silu, up]))
+/** The stream as one value, and what a branch reads. */
+const enter = (operators: Operators, norm: NormLayer | undefined, { stream, branch: added }: Residual) => {
+  if (norm === undefined) {
+    const sum = added === undefined ? stream : operators.graph.node("Add", [stream, added])
+    return { stream: sum, normed: sum }
+  }
+  return added === undefined
+    ? { stream, normed: applyNorm(operators, norm, stream) }
+    : applyAddNorm(operators, norm, stream, added)
 }
+
+const scaled = ({ operators, architecture: { residualScale = 1 } }: GraphContext, value: Value): Value =>
+  residualScale === 1 ? value : operators.graph.node("Mul", [value, operators.scalar(residualScale)])

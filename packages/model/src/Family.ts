@@ -8,6 +8,7 @@ import type { Fields } from "./Fields.ts"
 /** The part that a tensor plays in a block. */
 export type BlockRole =
   | "attn.norm"
+  | "attn.postNorm"
   | "attn.q"
   | "attn.k"
   | "attn.v"
@@ -15,27 +16,50 @@ export type BlockRole =
   | "attn.qNorm"
   | "attn.kNorm"
   | "mlp.norm"
+  | "mlp.postNorm"
   | "mlp.gate"
   | "mlp.up"
   | "mlp.down"
+  | "router"
+  | "expert.gate"
+  | "expert.up"
+  | "expert.down"
+  | "shared.router"
+  | "shared.gate"
+  | "shared.up"
+  | "shared.down"
 
 /** The part that a tensor plays outside of the blocks. */
-export type ModelRole = "embedding" | "norm" | "head"
+export type ModelRole =
+  | "embedding"
+  | "embedding.norm"
+  | "embedding.positions"
+  | "embedding.tokenTypes"
+  | "norm"
+  | "head"
+  | "head.transform"
 
-/** Rows of a tensor that holds several roles at once, such as fused q, k, v. */
-export interface TensorRows {
-  /** Name without `.weight` or `.bias`; `{}` is the block. */
+/** Where the parameters of a role lie, if they are not a tensor of their own in the usual layout. */
+export interface TensorPlace {
+  /** Name without `.weight` or `.bias`; `{}` is the block, `{expert}` the expert. */
   readonly name: string
-  readonly from: number
-  readonly to: number
+  /** The tensor is stored (inputs, outputs). Rows are those of the transposed one. */
+  readonly transposed?: boolean
+  /** The rows are this many equal groups, and `from` and `to` count in each of them. @default 1 */
+  readonly groups?: number
+  /** Rows of each group that are taken, all axes but the last counted as one; all by default. */
+  readonly from?: number
+  readonly to?: number
 }
 
 /**
- * Names of tensors by role, without `.weight` or `.bias`; `{}` stands for the number of the block. A function gives a
- * part of a tensor that holds several roles.
+ * Where tensors lie by role: a name as in `TensorPlace`, a place, or a function that computes it. `expert` is 0 for
+ * roles that are no expert's.
  */
 export type TensorNames = Readonly<
-  Partial<Record<BlockRole | ModelRole, string | ((architecture: Architecture) => TensorRows)>>
+  Partial<
+    Record<BlockRole | ModelRole, string | TensorPlace | ((architecture: Architecture, expert: number) => TensorPlace)>
+  >
 >
 
 /** What a checkpoint says about itself. */
@@ -55,6 +79,8 @@ export interface Dialect {
   /** Throws `ConfigurationError` or `Unsupported`. */
   readonly describe: (description: Description, type: string) => Architecture
   readonly tensors: TensorNames
+  /** What the names of all tensors begin with in some checkpoints and not in others. */
+  readonly optionalPrefix?: string
   /** Tensors that may be present and are not weights of the graph. */
   readonly ignored?: ReadonlyArray<RegExp>
 }

@@ -2,7 +2,7 @@
  * Typed access to the fields of a configuration that was written by somebody else.
  * @module
  */
-import { ConfigurationError } from "./ModelError.ts"
+import { ConfigurationError, Unsupported } from "./ModelError.ts"
 
 /** Named values of unknown shape. Absent and `null` are the same. Every method throws `ConfigurationError`. */
 export class Fields {
@@ -96,6 +96,26 @@ export class Fields {
       throw this.fail(key, `is ${show(value)}, not a list of strings`)
     }
     return value
+  }
+
+  /** An array of finite numbers, or undefined. */
+  numbers(key: string): ReadonlyArray<number> | undefined {
+    const value = this.get(key)
+    if (value === undefined) return undefined
+    if (!Array.isArray(value) || !value.every((item): item is number => Number.isFinite(item))) {
+      throw this.fail(key, `is ${show(value)}, not a list of numbers`)
+    }
+    return value
+  }
+
+  /** Throws `Unsupported` unless the field is absent or one of `values`: no graph computes anything else. */
+  only(key: string, ...values: ReadonlyArray<string | number | boolean>): void {
+    const value = this.get(key)
+    if (value === undefined || values.some((accepted) => accepted === value)) return
+    throw new Unsupported({
+      feature: `Field "${this.#prefix}${key}" of "${this.file}" as ${show(value)}`,
+      detail: `it must be ${values.map(show).join(" or ")}`
+    })
   }
 
   /** `value`, which was read from `key` and must be present. */

@@ -98,6 +98,8 @@ export interface SpanPlan {
   readonly kvHeads: number
   readonly headDim: number
   readonly kvType: "f32" | "f16"
+  /** Attention sees both sides: a step is a whole text at position 0, and the graphs have no caches. */
+  readonly encoder: boolean
   readonly maxPositions: number
   readonly initializers: ReadonlyArray<Initializer>
   readonly matrices: ReadonlyArray<PlannedMatrix>
@@ -135,8 +137,12 @@ export interface HeadPlan {
 
 /** Token embedding straight from the checkpoint: one read per row, no table in memory. */
 export interface Embedding {
-  /** ids (tokens) -> fresh f32 (tokens, hidden), with the family's scaling applied. Throws `RangeError` for an id outside the vocabulary. */
-  readonly lookup: (ids: ReadonlyArray<number>) => Float32Array
+  /**
+   * ids (tokens) -> fresh f32 (tokens, hidden): what block 0 reads. `position` is that of the first id; it matters where
+   * positions are learned. Throws `RangeError` for an id outside the vocabulary or a position outside the table.
+   * @default {position} 0
+   */
+  readonly lookup: (ids: ReadonlyArray<number>, position?: number) => Float32Array
 }
 
 /** An opened model. Nothing but headers is in memory. */

@@ -4,80 +4,23 @@
  * @module
  */
 import type { Architecture } from "./Architecture.ts"
-import { assertReadable, type Checkpoint, type CheckpointTensor, type Slice, slice } from "./Checkpoint.ts"
-import type { BlockRole, Dialect, ModelRole } from "./Family.ts"
+import { assertReadable, type Checkpoint, type CheckpointTensor, type Slice } from "./Checkpoint.ts"
+import type { BlockRole, Dialect, ModelRole, TensorPlace } from "./Family.ts"
+import { extents, placedSlice } from "./internal/placedSlice.ts"
 import { WeightMismatch } from "./ModelError.ts"
+import { blockRoles, type Expected, modelRoles } from "./roles.ts"
 
 /** Which parameter of a role. */
 type Parameter = "weight" | "bias"
 
-/** The tensors of a model by role. */
+/** The tensors of a model by role; `expert` is for the roles of experts. */
 export interface Weights {
   readonly checkpoint: Checkpoint
   /** A weight of the architecture; it exists and has the right shape. */
-  readonly weight: (role: BlockRole | ModelRole, block?: number) => Slice
+  readonly weight: (role: BlockRole | ModelRole, block?: number, expert?: number) => Slice
   /** The bias that belongs to it, if the architecture has one. */
-  readonly bias: (role: BlockRole | ModelRole, block?: number) => Slice | undefined
+  readonly bias: (role: BlockRole | ModelRole, block?: number, expert?: number) => Slice | undefined
 }
-
-interface Expected {
-  readonly shape: ReadonlyArray<number>
-  readonly bias: boolean
-}
-
-/** Shape of the weight of each role that a block of the architecture has, and whether there is a bias of its rows. */
-const blockRoles = (a: Architecture): ReadonlyMap<BlockRole, Expected> => {
-  const { heads, kvHeads, headDim, bias } = a.attention
-  const norm: Expected = { shape: [a.hiddenSize], bias: a.norm.kind === "layer" }
-  const matrix = (rows: number, columns: number, biased: boolean): Expected => ({
-    shape: [rows, columns],
-    bias: biased
-  })
-  const roles = new Map<BlockRole, Expected>([
-    ["attn.norm", norm],
-    ["attn.q", matrix(heads * headDim, a.hiddenSize, bias.qkv)],
-    ["attn.k", matrix(kvHeads * headDim, a.hiddenSize, bias.qkv)],
-    ["attn.v", matrix(kvHeads * headDim, a.hiddenSize, bias.qkv)],
-    ["attn.output", matrix(a.hiddenSize, heads * headDim, bias.output)],
-    ["mlp.norm", norm],
-    ["mlp.up", matrix(a.feedForward.size, a.hiddenSize, a.feedForward.bias)],
-    ["mlp.down", matrix(a.hiddenSize, a.feedForward.size, a.feedForward.bias)]
-  ])
-  if (a.feedForward.kind === "gated") {
-    roles.set("mlp.gate", matrix(a.feedForward.size, a.hiddenSize, a.feedForward.bias))
-  }
-  if (a.attention.qkNorm !== undefined) {
-    const size = (count: number) => (a.attention.qkNorm === "head" ? headDim : count * headDim)
-    roles.set("attn.qNorm", { shape: [size(heads)], bias: false })
-    roles.set("attn.kNorm", { shape: [size(kvHeads)], bias: false })
-  }
-  return roles
-}
-
-const modelRoles = (a: Architecture): ReadonlyMap<ModelRole, Expected> => {
-  const matrix: Expected = { shape: [a.vocabSize, a.hiddenSize], bias: false }
-  const roles = new Map<ModelRole, Expected>([
-    ["embedding", matrix],
-    ["norm", { shape: [a.hiddenSize], bias: a.norm.kind === "layer" }]
-  ])
-  return a.tiedEmbeddings ? roles : roles.set("head", matrix)
-}
-
-/** Parameters of a block, and of what lies outside of the blocks (embedding, final norm, head). */
-export const parameterCounts = (a: Architecture): { readonly block: number; readonly outside: number } => {
-  const sum = (roles: Iterable<Expected>) =>
-    [...roles].reduce((total, { shape, bias }) => {
-      const count = shape.reduce((product, extent) => product * extent, 1)
-      return total + count + (bias ? (shape[0] ?? 0) : 0)
-    }, 0)
-  return { block: sum(blockRoles(a).values()), outside: sum(modelRoles(a).values()) }
-}
-
-/** Shapes (rows, columns) of the matrices of a block. */
-export const blockMatrices = (a: Architecture): ReadonlyArray<readonly [rows: number, columns: number]> =>
-  [...blockRoles(a).values()].flatMap(({ shape: [rows, columns] }) =>
-    rows === undefined || columns === undefined ? [] : [[rows, columns] as const]
-  )
 
 /**
  * Finds every tensor of the architecture in the checkpoint. O(tensors).
@@ -87,67 +30,102 @@ export const blockMatrices = (a: Architecture): ReadonlyArray<readonly [rows: nu
  */
 export const bindWeights = (checkpoint: Checkpoint, architecture: Architecture, dialect: Dialect): Weights => {
   const slices = new Map<string, Slice>()
-  const used = new Set<string>()
+  /** Values that the architecture takes, by tensor. */
+  const used = new Map<string, number>()
   const mismatch = (tensor: string, detail: string) => new WeightMismatch({ file: checkpoint.path, tensor, detail })
+  const find = finder(checkpoint, dialect)
 
-  const bind = (role: BlockRole | ModelRole, block: number | undefined, expected: Expected): void => {
+  const bind = (role: BlockRole | ModelRole, { shape, bias, only }: Expected, block = 0, expert = 0): void => {
     const entry = dialect.tensors[role]
     if (entry === undefined) throw mismatch(role, `is needed, but family "${architecture.family}" has no name for it`)
-    const place = typeof entry === "string" ? { name: entry } : entry(architecture)
-    const stem = place.name.replace("{}", `${block ?? ""}`)
-    const take = (parameter: Parameter, shape: ReadonlyArray<number>): void => {
+    const place = placeOf(entry, architecture, expert)
+    const stem = place.name.replace("{}", `${block}`).replace("{expert}", `${expert}`)
+    const take = (parameter: Parameter, expected: ReadonlyArray<number>): void => {
       const name = `${stem}.${parameter}`
-      const tensor = checkpoint.tensors.get(name)
+      const tensor = find(stem, parameter)
       if (tensor === undefined) throw mismatch(name, "is missing")
-      used.add(name)
-      const rows = "from" in place ? [place.from, place.to] : undefined
-      const found = rows === undefined ? tensor.shape : [(rows[1] ?? 0) - (rows[0] ?? 0), ...tensor.shape.slice(1)]
-      const inside = rows === undefined || (rows[1] ?? 0) <= (tensor.shape[0] ?? 0)
-      if (!inside || found.length !== shape.length || found.some((extent, i) => extent !== shape[i])) {
-        throw mismatch(name, `has shape [${tensor.shape}], the architecture says [${shape}]`)
+      const part = placedSlice(checkpoint, tensor, place)
+      const found = part === undefined || typeof entry === "string" ? tensor.shape : extents(part)
+      if (part === undefined || !sameShape(found, expected)) {
+        throw mismatch(tensor.name, `has shape [${tensor.shape}], the architecture says [${expected}]`)
       }
+      used.set(tensor.name, (used.get(tensor.name) ?? 0) + part.rows * part.columns)
       assertReadable(checkpoint, tensor)
-      slices.set(key(role, block, parameter), part(checkpoint, tensor, rows))
+      slices.set(key(role, block, expert, parameter), part)
     }
-    take("weight", expected.shape)
-    if (expected.bias) take("bias", expected.shape.slice(0, 1))
+    if (only !== "bias") take("weight", shape)
+    if (bias) take("bias", shape.slice(0, 1))
   }
 
-  for (const [role, expected] of modelRoles(architecture)) bind(role, undefined, expected)
-  const roles = blockRoles(architecture)
+  for (const [role, expected] of modelRoles(architecture)) bind(role, expected)
   for (let block = 0; block < architecture.blocks; block++) {
-    for (const [role, expected] of roles) bind(role, block, expected)
+    for (const [role, expected] of blockRoles(architecture, block)) {
+      for (let expert = 0; expert < (expected.experts ?? 1); expert++) bind(role, expected, block, expert)
+    }
   }
-  // an output matrix beside tied embeddings is a copy of them
-  if (architecture.tiedEmbeddings && typeof dialect.tensors.head === "string")
-    used.add(`${dialect.tensors.head}.weight`)
-  for (const name of checkpoint.tensors.keys()) {
-    if (!used.has(name) && !dialect.ignored?.some((pattern) => pattern.test(name))) {
+  for (const { name, shape } of checkpoint.tensors.values()) {
+    const taken = used.get(name)
+    const values = shape.reduce((product, extent) => product * extent, 1)
+    if (taken === undefined && !isIgnored(name, architecture, dialect)) {
       throw mismatch(
         name,
         `has no place in the architecture "${architecture.family}" with ${architecture.blocks} blocks`
       )
     }
+    if (taken !== undefined && taken < values) {
+      throw mismatch(name, `has shape [${shape}], of whose ${values} values the architecture takes ${taken}`)
+    }
   }
-  const get = (role: BlockRole | ModelRole, block: number | undefined, parameter: Parameter) =>
-    slices.get(key(role === "head" && architecture.tiedEmbeddings ? "embedding" : role, block, parameter))
+  const get = (role: BlockRole | ModelRole, parameter: Parameter, block = 0, expert = 0) => {
+    const tied = role === "head" && parameter === "weight" && architecture.tiedEmbeddings
+    return slices.get(key(tied ? "embedding" : role, block, expert, parameter))
+  }
   return {
     checkpoint,
-    weight: (role, block) => {
-      const found = get(role, block, "weight")
+    weight: (role, block, expert) => {
+      const found = get(role, "weight", block, expert)
       if (found === undefined) throw new RangeError(`There is no weight "${role}" in block ${block}`)
       return found
     },
-    bias: (role, block) => get(role, block, "bias")
+    bias: (role, block, expert) => get(role, "bias", block, expert)
   }
 }
 
-const key = (role: string, block: number | undefined, parameter: Parameter) => `${block ?? ""}/${role}.${parameter}`
+/** Whether a tensor may be there without being used. An output matrix beside tied embeddings is a copy of them. */
+const isIgnored = (name: string, { tiedEmbeddings }: Architecture, { tensors, ignored }: Dialect): boolean =>
+  (tiedEmbeddings && typeof tensors.head === "string" && name === `${tensors.head}.weight`) ||
+  (ignored?.some((pattern) => pattern.test(name)) ?? false)
 
-/** Rows of a matrix, or elements of a vector. */
-const part = (checkpoint: Checkpoint, tensor: CheckpointTensor, rows: ReadonlyArray<number> | undefined): Slice => {
-  if (rows === undefined) return slice(checkpoint, tensor)
-  if (tensor.shape.length > 1) return slice(checkpoint, tensor, rows[0], rows[1])
-  const column = { ...tensor, shape: [tensor.shape[0] ?? 1, 1] }
-  return slice(checkpoint, column, rows[0], rows[1])
+/** A vector may stand for a matrix of one row. */
+const sameShape = (found: ReadonlyArray<number>, expected: ReadonlyArray<number>): boolean => {
+  const wanted = found.length === 1 && expected[0] === 1 ? expected.slice(1) : expected
+  return found.length === wanted.length && found.every((extent, i) => extent === wanted[i])
+}
+
+type Entry = NonNullable<Dialect["tensors"][BlockRole | ModelRole]>
+
+const placeOf = (entry: Entry, architecture: Architecture, expert: number): TensorPlace => {
+  if (typeof entry === "string") return { name: entry }
+  return typeof entry === "function" ? entry(architecture, expert) : entry
+}
+
+const key = (role: string, block: number, expert: number, parameter: Parameter) =>
+  `${block}/${expert}/${role}.${parameter}`
+
+/** How the first checkpoints, converted from TensorFlow, call the parameters of norms. */
+const OLD_NAMES = { weight: "gamma", bias: "beta" }
+
+/** Finds a parameter under its name, without the prefix that not all checkpoints have, or under its old name. */
+const finder = ({ tensors }: Checkpoint, { optionalPrefix }: Dialect) => {
+  const variants = (name: string) =>
+    optionalPrefix !== undefined && name.startsWith(optionalPrefix) ? [name, name.slice(optionalPrefix.length)] : [name]
+  return (stem: string, parameter: Parameter): CheckpointTensor | undefined => {
+    for (const last of [parameter, OLD_NAMES[parameter]]) {
+      for (const name of variants(`${stem}.${last}`)) {
+        const tensor = tensors.get(name)
+        if (tensor !== undefined) return tensor
+      }
+    }
+    return undefined
+  }
 }

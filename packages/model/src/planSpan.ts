@@ -4,7 +4,8 @@
  */
 import { graph } from "@swarm/onnx"
 import type { Architecture } from "./Architecture.ts"
-import { applyBlock, assertSupported, blockInitializers, makeBlock, type Residual } from "./Block.ts"
+import { assertSupported } from "./assertSupported.ts"
+import { applyBlock, blockInitializers, blockLinears, makeBlock, type Residual } from "./Block.ts"
 import { observing } from "./internal/observing.ts"
 import { makeOperators } from "./internal/operators.ts"
 import { declare, linearOptions, notesOf } from "./internal/planning.ts"
@@ -35,7 +36,7 @@ export const planSpan = (
     ...rotaryInitializers(architecture, from, to, maxPositions),
     ...blocks.flatMap(blockInitializers)
   ]
-  const layers = blocks.flatMap((block) => [...block.qkv, block.output, ...block.gateUp, block.down])
+  const layers = blocks.flatMap(blockLinears)
   const folds = layers.flatMap(({ fold }) => fold ?? [])
   const replaced = new Set(folds.map(({ replaces }) => replaces))
   const { hiddenSize } = architecture
@@ -46,6 +47,7 @@ export const planSpan = (
     kvHeads: architecture.attention.kvHeads,
     headDim: architecture.attention.headDim,
     kvType: "f32",
+    encoder: architecture.encoder ?? false,
     maxPositions,
     initializers,
     matrices: layers.flatMap(({ matrices }) => matrices),
@@ -66,7 +68,11 @@ export const planSpan = (
       const context = { operators: makeOperators(g, 3, folded), architecture, sessions, duplicate }
       let residual: Residual = { stream: x, branch: undefined }
       for (const block of blocks) residual = applyBlock(context, block, residual)
-      const y = g.node("Add", [residual.stream, residual.branch ?? ""], { name: "y" })
+      const { stream, branch } = residual
+      const y =
+        branch === undefined
+          ? g.node("Identity", [stream], { name: "y" })
+          : g.node("Add", [stream, branch], { name: "y" })
       g.output(y, "f32", [1, "tokens", hiddenSize])
       observed.expose()
       return g.bytes()

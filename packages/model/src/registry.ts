@@ -3,14 +3,60 @@
  * @module
  */
 import type { Dialect, Family, Format } from "./Family.ts"
+import { bert } from "./families/bert.ts"
+import { bloom } from "./families/bloom.ts"
+import { cohere } from "./families/cohere.ts"
+import { falcon } from "./families/falcon.ts"
+import { gemma2 } from "./families/gemma2.ts"
+import { gemma3 } from "./families/gemma3.ts"
+import { gpt2 } from "./families/gpt2.ts"
+import { gptBigcode } from "./families/gptBigcode.ts"
+import { gptj } from "./families/gptj.ts"
+import { gptNeox } from "./families/gptNeox.ts"
+import { granite } from "./families/granite.ts"
 import { llama } from "./families/llama.ts"
 import { mistral } from "./families/mistral.ts"
+import { mixtral } from "./families/mixtral.ts"
+import { olmo2 } from "./families/olmo2.ts"
+import { opt } from "./families/opt.ts"
+import { phi } from "./families/phi.ts"
+import { phi3 } from "./families/phi3.ts"
 import { qwen2 } from "./families/qwen2.ts"
 import { qwen3 } from "./families/qwen3.ts"
+import { qwen2Moe, qwen3Moe } from "./families/qwenMoe.ts"
+import { smollm3 } from "./families/smollm3.ts"
+import { stablelm } from "./families/stablelm.ts"
+import { starcoder2 } from "./families/starcoder2.ts"
 import { UnknownArchitecture } from "./ModelError.ts"
 
 /** The families that are read without registering anything. */
-export const builtIn = [llama, mistral, qwen2, qwen3] as const
+export const builtIn = [
+  llama,
+  mistral,
+  mixtral,
+  qwen2,
+  qwen2Moe,
+  qwen3,
+  qwen3Moe,
+  gemma2,
+  gemma3,
+  phi3,
+  granite,
+  olmo2,
+  gpt2,
+  gptBigcode,
+  gptNeox,
+  falcon,
+  bloom,
+  bert,
+  starcoder2,
+  phi,
+  stablelm,
+  cohere,
+  gptj,
+  opt,
+  smollm3
+] as const
 
 const families: Array<Family> = [...builtIn]
 

@@ -9,6 +9,7 @@ import { type Architecture, builtIn, type Model, registerFamily, rotaryFrequenci
 import { makeChain } from "./support/chain.ts"
 import { toGguf } from "./support/convert.ts"
 import { expectedOf, fixtures, open, relativeError, temporaryFolder } from "./support/fixtures.ts"
+import { conversions, convertFamily } from "./support/ggufFamilies.ts"
 import { value } from "./support/ggufFile.ts"
 
 /** Whether `model` gives the logits of the reference model `name`. */
@@ -43,6 +44,11 @@ describe("as GGUF", () => {
     const folder = path.join(fixtures, "families", name)
     const { architecture } = open(folder)
     await assertGives(open(toGguf(folder, architecture, type, extra)), name)
+  })
+
+  it.each(Object.entries(conversions))("%s, as its converter writes it", async (name, conversion) => {
+    const folder = path.join(fixtures, "families", name)
+    await assertGives(open(convertFamily(folder, open(folder).architecture, conversion)), name)
   })
 
   it("llama3 scaling as rotary factors", async () => {

@@ -90,10 +90,46 @@ describe("the digest", () => {
   })
 })
 
+describe("features without a form fail by the name of their field", () => {
+  it.each<[string, (config: Config) => void, RegExp]>([
+    ["gpt2", (c) => (c.scale_attn_by_inverse_layer_idx = true), /"scale_attn_by_inverse_layer_idx".*as true/],
+    ["gpt2", (c) => (c.activation_function = "relu6"), /"relu6" of field "activation_function"/],
+    ["bloom", (c) => (c.apply_residual_connection_post_layernorm = true), /"apply_residual_connection_post_layernorm"/],
+    ["bert", (c) => (c.position_embedding_type = "relative_key"), /"position_embedding_type".*"relative_key"/],
+    ["bert", (c) => (c.is_decoder = true), /"is_decoder"/],
+    ["gemma2", (c) => (c.layer_types = ["a", "b", "c"]), /"a" of field "layer_types"/],
+    ["gemma2", (c) => (c.use_bidirectional_attention = true), /"use_bidirectional_attention"/]
+  ])("%s %s", (name, change, message) => {
+    const error = openError(variant(name, (config) => void change(config)))
+    assert.strictEqual(error._tag, "Unsupported")
+    assert.match(error.message, message)
+  })
+
+  it.each<[string, (config: Config) => void, RegExp]>([
+    ["mixtral", (c) => (c.num_local_experts = 5), /gate\.weight.*\[4,64\].*\[5,64\]/],
+    ["mixtral", (c) => (c.num_local_experts = 1e9), /num_local_experts/],
+    ["mixtral", (c) => (c.num_experts_per_tok = 5), /num_experts_per_tok/],
+    ["qwen2-moe", (c) => (c.mlp_only_layers = [1]), /layers\.1\.mlp\.gate_proj.*missing/],
+    ["phi3", (c) => (c.rope_scaling = { type: "longrope", short_factor: [1, 2] }), /short_factor.*2 values for 8/],
+    ["gpt2", (c) => (c.n_positions = 300), /wpe\.weight.*\[256,64\].*\[300,64\]/],
+    ["gpt2", (c) => (c.n_inner = 128), /c_fc\.weight.*\[64,256\].*\[128,64\]/],
+    ["falcon-40b", (c) => (c.num_kv_heads = 1), /query_key_value\.weight/]
+  ])("%s with sizes that its tensors do not have: %s", (name, change, message) => {
+    const error = openError(variant(name, (config) => void change(config)))
+    assert.include(["ConfigurationError", "WeightMismatch"], error._tag)
+    assert.match(error.message, message)
+  })
+})
+
 describe("files that contradict each other fail by name", () => {
   it.each<[string, (config: Config) => void, string, RegExp]>([
     ["no model type", (c) => delete c.model_type, "ConfigurationError", /model_type.*missing/],
-    ["an unknown architecture", (c) => (c.model_type = "gpt5"), "UnknownArchitecture", /gpt5.*llama, mistral, qwen2/],
+    [
+      "an unknown architecture",
+      (c) => (c.model_type = "gpt5"),
+      "UnknownArchitecture",
+      /gpt5.*known are bert, .*llama, mistral, mixtral/
+    ],
     ["a size in words", (c) => (c.hidden_size = "64"), "ConfigurationError", /hidden_size.*"64"/],
     ["a size of 2^60", (c) => (c.hidden_size = 2 ** 60), "ConfigurationError", /hidden_size/],
     ["2^60 blocks", (c) => (c.num_hidden_layers = 2 ** 60), "ConfigurationError", /num_hidden_layers/],
@@ -173,7 +209,7 @@ describe("files that contradict each other fail by name", () => {
     }
     assert.match(openError(write([])).message, /general\.architecture.*missing/)
     const unknown = openError(write([["general.architecture", value.string("rwkv")]]))
-    assert.match(unknown.message, /rwkv.*llama, qwen2, qwen3/)
+    assert.match(unknown.message, /rwkv.*llama.*qwen2.*qwen3/)
     const empty = openError(write([["general.architecture", value.string("llama")]]))
     assert.match(empty.message, /llama\.block_count.*missing/)
   })

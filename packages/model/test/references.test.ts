@@ -12,14 +12,14 @@ import { runSpan } from "./support/run.ts"
 const TOLERANCE = 1e-4
 const exact = { activations: "f32" } as const
 
-const families = ["llama-biased-mha", "llama-gqa", "llama-linear-rope", "llama-tied-llama3-rope", "llama-yarn"]
-const folders = [
-  ...[...families, "mistral-window", "qwen2", "qwen3"].map((name) => `families/${name}`),
-  ...fs
-    .readdirSync(path.join(fixtures, "gguf"), { withFileTypes: true })
+const ENCODER = "families/bert"
+const folders = ["families", "gguf"].flatMap((kind) =>
+  fs
+    .readdirSync(path.join(fixtures, kind), { withFileTypes: true })
     .filter((entry) => entry.isDirectory())
-    .map((entry) => `gguf/${entry.name}`)
-]
+    .map((entry) => `${kind}/${entry.name}`)
+    .filter((name) => name !== ENCODER)
+)
 
 describe.each(folders)("%s", (name) => {
   const folder = path.join(fixtures, name)
@@ -78,6 +78,40 @@ describe.each(folders)("%s", (name) => {
     for (const { stride, out } of sessions) {
       const wanted = expected.hidden[blocks]?.subarray(0, out.length) ?? x
       assert.isBelow(relativeError(out, wanted), TOLERANCE, `the session of ${stride} tokens a step`)
+    }
+  })
+})
+
+describe(`${ENCODER}, an encoder`, () => {
+  const folder = path.join(fixtures, ENCODER)
+  const model = open(folder)
+  const expected = expectedOf(folder, model.blocks)
+  const x = model.embedding().lookup(expected.ids)
+  const last = expected.hidden[model.blocks] ?? x
+
+  it("gives the hidden states behind every block and the logits of a whole text", async () => {
+    assert.isBelow(relativeError(x, expected.hidden[0] ?? x), TOLERANCE)
+    const chain = await makeChain(model, [0, 1, 2, 3], exact)
+    const results = await chain.step(chain.open(1), 0, x)
+    results.forEach((values, i) => {
+      assert.isBelow(relativeError(values, expected.hidden[i + 1] ?? x), TOLERANCE, `behind block ${i}`)
+    })
+    assert.isBelow(relativeError(await chain.head.logits(results.at(-1) ?? x), expected.logits), TOLERANCE, "logits")
+  })
+
+  it.each([true, false])("reads four texts in one graph, duplicate %s", async (duplicate) => {
+    const span = await runSpan(model.span(0, model.blocks, exact), { sessions: 4, duplicate })
+    const alone = await runSpan(model.span(0, model.blocks, exact))
+    const other = x.slice(0, 5 * model.hiddenSize)
+    const texts = [x, other, x, other]
+    const steps = texts.map((text) => ({ kv: [], position: 0, tokens: text.length / model.hiddenSize }))
+    const y = await span.run(steps, Float32Array.from(texts.flatMap((text) => [...text])))
+    const short = await alone.run([{ kv: [], position: 0, tokens: 5 }], other)
+    let at = 0
+    for (const text of texts) {
+      const wanted = text === x ? last : short
+      assert.isBelow(relativeError(y.subarray(at, at + text.length), wanted), TOLERANCE)
+      at += text.length
     }
   })
 })

@@ -12,7 +12,14 @@ const cases = [
   ["gguf/q8_0", "as-is"],
   ["families/qwen3", "q4"],
   ["families/llama-biased-mha", "q8"],
-  ["families/mistral-window", "as-is"]
+  ["families/mistral-window", "as-is"],
+  ["families/gemma2", "q8"],
+  ["families/gpt2", "q8"],
+  ["families/bloom", "q4"],
+  ["families/falcon-7b", "q4"],
+  ["families/olmo2", "q8"],
+  ["families/mixtral", "q4"],
+  ["families/qwen2-moe", "q8"]
 ] as const
 
 describe.each(cases)("%s with weights %s and int8 activations", (name, weights) => {

@@ -146,7 +146,8 @@ const generate = (open: Open, head: Head, tokens: number, stream: number) =>
       const sampler = makeSampler({ temperature: 0 })
       const ids = someIds(1, head.vocabSize, stream + 1)
       for (let token = 0; token < tokens; token++) {
-        const logits = await head.logits(await pipeline.forward(head.embed(ids.slice(-1)), "last"))
+        const x = head.embed(ids.slice(-1), pipeline.position())
+        const logits = await head.logits(await pipeline.forward(x, "last"))
         ids.push(sampler.next(logits, ids))
       }
     })

@@ -19,7 +19,7 @@ import { type FitOptions, fitTurns, promptLimit } from "../fitTurns.ts"
 import { engineLayer } from "../layers.ts"
 import { samplingOptions } from "../numerics.ts"
 import { CommandFailed, makeOutput, type Output } from "../output.ts"
-import { chainEvents, chainFigures, openRunnable } from "../sessions.ts"
+import { chainEvents, chainFigures, openRunnable, refuseEncoder } from "../sessions.ts"
 import type { chat } from "../specs.ts"
 
 const ANSWER_TOKENS = 512
@@ -29,6 +29,7 @@ export const run = ({ values }: Parsed<typeof chat.options>): Effect.Effect<void
   Effect.gen(function* () {
     const output = makeOutput(values.json)
     const { model, head, pipeline: open } = yield* openRunnable(values)
+    yield* refuseEncoder(model, "chatted with")
     const tokenizer = model.tokenizer()
     if (!tokenizer.hasChatTemplate)
       return yield* new CommandFailed({ detail: `${model.name} has no chat template: use swarm generate` })

@@ -4,13 +4,14 @@
  */
 import * as fs from "node:fs"
 import { makeSession } from "@swarm/client"
+import { type Model, type Tokenizer, TokenizerError } from "@swarm/model"
 import * as Effect from "effect/Effect"
 import * as Stream from "effect/Stream"
 import { type Parsed, UsageError } from "../args.ts"
 import { engineLayer } from "../layers.ts"
 import { samplingOptions } from "../numerics.ts"
 import { CommandFailed, makeOutput } from "../output.ts"
-import { chainEvents, chainFigures, openRunnable } from "../sessions.ts"
+import { chainEvents, chainFigures, openRunnable, refuseEncoder } from "../sessions.ts"
 import type { generate } from "../specs.ts"
 
 const DEFAULT_TOKENS = 128
@@ -22,9 +23,12 @@ export const run = ({ values }: Parsed<typeof generate.options>): Effect.Effect<
       return yield* Effect.fail(new UsageError("give either --prompt or --ids"))
     }
     const { model, head, pipeline: open } = yield* openRunnable(values)
-    const tokenizer = model.tokenizer()
+    yield* refuseEncoder(model, "asked to generate")
+    const tokenizer = values.ids === undefined ? model.tokenizer() : tokenizerIfAny(model)
     const ids =
-      values.ids === undefined ? tokenizer.encode(values.prompt ?? "") : yield* readIds(values.ids, model.vocabSize)
+      values.ids === undefined
+        ? model.tokenizer().encode(values.prompt ?? "")
+        : yield* readIds(values.ids, model.vocabSize)
     const room = model.contextLength - ids.length
     if (room < 1) {
       return yield* new CommandFailed({
@@ -33,7 +37,7 @@ export const run = ({ values }: Parsed<typeof generate.options>): Effect.Effect<
     }
     const maxTokens = Math.min(values["max-tokens"] ?? DEFAULT_TOKENS, room)
     const pipeline = yield* open(ids.length + maxTokens, chainEvents(output))
-    const session = makeSession({ pipeline, head, tokenizer })
+    const session = makeSession({ pipeline, head, ...(tokenizer === undefined ? {} : { tokenizer }) })
     const started = performance.now()
     let firstAt = started
     let text = ""
@@ -97,3 +101,13 @@ export const readIds = (file: string, vocabSize: number): Effect.Effect<Readonly
     catch: (cause) =>
       new CommandFailed({ detail: `Cannot read ids from "${file}": ${cause instanceof Error ? cause.message : cause}` })
   })
+
+/** Ids need no tokenizer: without one they are generated and not shown as text. */
+const tokenizerIfAny = (model: Model): Tokenizer | undefined => {
+  try {
+    return model.tokenizer()
+  } catch (cause) {
+    if (cause instanceof TokenizerError) return undefined
+    throw cause
+  }
+}

@@ -7,7 +7,7 @@ import * as Effect from "effect/Effect"
 import { type Parsed, UsageError } from "../args.ts"
 import { engineLayer } from "../layers.ts"
 import { CommandFailed, makeOutput } from "../output.ts"
-import { openRunnable } from "../sessions.ts"
+import { openRunnable, refuseEncoder } from "../sessions.ts"
 import type { perplexity } from "../specs.ts"
 
 const WINDOW = 512
@@ -23,6 +23,7 @@ export const run = ({ values }: Parsed<typeof perplexity.options>): Effect.Effec
         new CommandFailed({ detail: `Cannot read "${file}": ${cause instanceof Error ? cause.message : cause}` })
     })
     const { model, head, pipeline: open } = yield* openRunnable(values)
+    yield* refuseEncoder(model, "scored: it sees the words that it would predict")
     const window = Math.min(values.window ?? WINDOW, model.contextLength)
     const ids = model.tokenizer().encode(text, { special: false })
     const windows = Math.floor(ids.length / window)

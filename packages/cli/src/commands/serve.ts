@@ -18,7 +18,7 @@ import { given, spanOptions } from "../numerics.ts"
 import { makeOutput, type Output, size } from "../output.ts"
 import { listenAt, rangesOf } from "../ranges.ts"
 import { firstSignal } from "../runMain.ts"
-import { modelOf } from "../sessions.ts"
+import { modelOf, refuseEncoder } from "../sessions.ts"
 import type { serve } from "../specs.ts"
 import { version } from "../version.ts"
 
@@ -32,6 +32,7 @@ export const run = ({ values }: Parsed<typeof serve.options>): Effect.Effect<voi
   Effect.gen(function* () {
     const output = makeOutput(values.json)
     const model = yield* modelOf(values)
+    yield* refuseEncoder(model, "served: the steps of a swarm are parts of a text")
     const ranges = yield* rangesOf(values.blocks ?? "auto", model.blocks)
     if (ranges.length > 1 && values.announce.length > 0)
       return yield* Effect.fail(

@@ -3,20 +3,43 @@
  * @see {@link https://github.com/ggml-org/ggml/blob/master/docs/gguf.md}
  * @module
  */
-import { type Architecture, type Attention, limits, type Rotary, type RotaryScaling } from "../Architecture.ts"
+import {
+  type Activation,
+  type Architecture,
+  type Attention,
+  type Experts,
+  type FeedForward,
+  limits,
+  type Norm,
+  type Rotary,
+  type RotaryScaling
+} from "../Architecture.ts"
 import type { Description, TensorNames } from "../Family.ts"
 import { Unsupported } from "../ModelError.ts"
+import { fusedQkv } from "./fused.ts"
 
-/** What a family adds to the common fields. */
+/** How a family differs from llama. */
 export interface GgufOptions {
   readonly family: string
-  /** Llama's q and k rows are stored in the order of interleaved pairs. */
-  readonly interleaved: boolean
+  /** Llama's q and k rows are stored in the order of interleaved pairs. "none": no rotary embedding. */
+  readonly rotary: "pairs" | "halves" | "none"
   readonly qkNorm?: Attention["qkNorm"]
+  /** @default rms */
+  readonly norm?: Omit<Norm, "epsilon">
+  /** @default silu */
+  readonly activation?: Activation
+  /** @default gated */
+  readonly feedForward?: FeedForward["kind"]
+  /** Roles whose names tell whether there are biases, where those of q and of the feed-forward do not. */
+  readonly fused?: boolean
+  /** Windows of the blocks, of the length that the metadata says. @default all blocks */
+  readonly sliding?: (block: number) => boolean
+  /** Whether probabilities of experts are divided by their sum, where the family has experts. */
+  readonly experts?: { readonly normalized: boolean; readonly shared: boolean }
 }
 
 /** Names that converters give to the tensors of every decoder. */
-export const ggufNames: TensorNames = {
+export const ggufNames = {
   embedding: "token_embd",
   norm: "output_norm",
   head: "output",
@@ -31,13 +54,39 @@ export const ggufNames: TensorNames = {
   "mlp.gate": "blk.{}.ffn_gate",
   "mlp.up": "blk.{}.ffn_up",
   "mlp.down": "blk.{}.ffn_down"
+} satisfies TensorNames
+
+/** Names of q, k and v where converters leave them in one tensor: all of q, of k, of v. */
+export const ggufFused: TensorNames = { ...ggufNames, ...fusedQkv("blk.{}.attn_qkv") }
+
+const expertRows =
+  (name: string, rows: (architecture: Architecture) => number) => (a: Architecture, expert: number) => ({
+    name,
+    from: expert * rows(a),
+    to: (expert + 1) * rows(a)
+  })
+const inner = ({ feedForward: { experts } }: Architecture) => experts?.size ?? 0
+
+/** Names of experts: each matrix of all of them is one tensor of three axes. */
+export const ggufExperts: TensorNames = {
+  router: "blk.{}.ffn_gate_inp",
+  "expert.gate": expertRows("blk.{}.ffn_gate_exps", inner),
+  "expert.up": expertRows("blk.{}.ffn_up_exps", inner),
+  "expert.down": expertRows("blk.{}.ffn_down_exps", ({ hiddenSize }) => hiddenSize),
+  "shared.router": "blk.{}.ffn_gate_inp_shexp",
+  "shared.gate": "blk.{}.ffn_gate_shexp",
+  "shared.up": "blk.{}.ffn_up_shexp",
+  "shared.down": "blk.{}.ffn_down_shexp"
 }
 
 /** Rotary factors: read into the descriptor, not into the graph. */
 const FACTORS = "rope_freqs.weight"
 
-/** Tensors that the descriptor has taken in. */
-export const ggufIgnored: ReadonlyArray<RegExp> = [/^rope_freqs\.weight$/]
+/** Those of texts within the original context; longer ones are refused (see `longRopeContext`). */
+const SHORT_FACTORS = "rope_factors_short.weight"
+
+/** Tensors that the descriptor has taken in, or that longer texts would need. */
+export const ggufIgnored: ReadonlyArray<RegExp> = [/^rope_freqs\.weight$/, /^rope_factors_(short|long)\.weight$/]
 
 /** The descriptor of a pre-norm decoder with rotary attention and a gated feed-forward. */
 export const describeGguf = (description: Description, options: GgufOptions): Architecture => {
@@ -52,55 +101,84 @@ export const describeGguf = (description: Description, options: GgufOptions): Ar
   if ((fields.size("attention.value_length", limits.headDim) ?? headDim) !== headDim) {
     throw new Unsupported({ feature: "A value length", detail: "it must be the key length" })
   }
-  if (fields.has("expert_count") && fields.number("expert_count") !== 0) {
-    throw new Unsupported({ feature: "Mixture of experts", detail: `family "${options.family}" is dense` })
-  }
+  const mixture = expertsOf(fields, options)
   const vocabSize = fields.size("vocab_size", limits.vocabSize) ?? shape("token_embd.weight")?.[0]
   const window = fields.size("attention.sliding_window", limits.contextLength)
+  const context = has(SHORT_FACTORS) ? "rope.scaling.original_context_length" : "context_length"
+  const epsilon = `attention.layer_norm_${options.norm?.kind === "layer" ? "" : "rms_"}epsilon`
   return {
     family: options.family,
     blocks,
     hiddenSize,
     vocabSize: fields.need("vocab_size", vocabSize),
-    contextLength: fields.need("context_length", fields.size("context_length", limits.contextLength)),
-    norm: {
-      kind: "rms",
-      epsilon: fields.need("attention.layer_norm_rms_epsilon", fields.positive("attention.layer_norm_rms_epsilon"))
-    },
+    contextLength: fields.need(context, fields.size(context, limits.contextLength)),
+    norm: { kind: "rms", ...options.norm, epsilon: fields.need(epsilon, fields.positive(epsilon)) },
     attention: {
       heads,
       kvHeads,
       headDim,
       scale: fields.positive("attention.scale") ?? 1 / Math.sqrt(headDim),
-      bias: { qkv: has("blk.0.attn_q.bias"), output: has("blk.0.attn_output.bias") },
+      bias: {
+        qkv: has(options.fused ? "blk.0.attn_qkv.bias" : "blk.0.attn_q.bias"),
+        output: has("blk.0.attn_output.bias")
+      },
       ...(options.qkNorm === undefined ? {} : { qkNorm: options.qkNorm })
     },
     feedForward: {
-      kind: "gated",
-      activation: "silu",
+      kind: options.feedForward ?? "gated",
+      activation: options.activation ?? "silu",
       size: fields.need("feed_forward_length", fields.size("feed_forward_length", limits.feedForwardSize)),
-      bias: has("blk.0.ffn_up.bias")
+      bias: has("blk.0.ffn_up.bias"),
+      ...(mixture === undefined ? {} : { experts: mixture })
     },
-    layers: Array.from({ length: blocks }, () => ({ rotary: 0, ...(window === undefined ? {} : { window }) })),
-    rotaries: [rotary(description, options, headDim)],
+    layers: Array.from({ length: blocks }, (_, block) => ({
+      ...(options.rotary === "none" ? {} : { rotary: 0 }),
+      ...(window === undefined || options.sliding?.(block) === false ? {} : { window })
+    })),
+    rotaries: options.rotary === "none" ? [] : [rotary(description, options, headDim)],
     tiedEmbeddings: !has("output.weight")
+  }
+}
+
+const expertsOf = (fields: Description["fields"], { family, experts }: GgufOptions): Experts | undefined => {
+  if ((fields.number("expert_count") ?? 0) === 0) return undefined
+  if (experts === undefined) {
+    throw new Unsupported({ feature: 'Field "expert_count"', detail: `family "${family}" has no experts` })
+  }
+  const count = fields.need("expert_count", fields.size("expert_count", limits.experts))
+  const width = (key: string) =>
+    fields.size(key, limits.feedForwardSize) ?? fields.size("feed_forward_length", limits.feedForwardSize)
+  const own = "expert_feed_forward_length"
+  const shared = "expert_shared_feed_forward_length"
+  return {
+    count,
+    perToken: fields.need("expert_used_count", fields.size("expert_used_count", count)),
+    size: fields.need(own, width(own)),
+    normalized: experts.normalized,
+    ...(experts.shared ? { shared: { size: fields.need(shared, width(shared)), gated: true } } : {})
   }
 }
 
 const rotary = ({ fields, values }: Description, options: GgufOptions, headDim: number): Rotary => {
   const dims = fields.size("rope.dimension_count", headDim) ?? headDim
   if (dims % 2 !== 0) throw fields.fail("rope.dimension_count", `is ${dims}, an odd number`)
-  const factors = values(FACTORS)
+  const factors = values(FACTORS) ?? values(SHORT_FACTORS)
   if (factors !== undefined && factors.length !== dims / 2) {
     throw fields.fail("rope.dimension_count", `is ${dims}, but "${FACTORS}" has ${factors.length} values`)
   }
-  const scaling: RotaryScaling | undefined = factors === undefined ? scalingOf(fields) : { kind: "factors", factors }
+  const scaling: RotaryScaling | undefined =
+    factors === undefined ? scalingOf(fields) : { kind: "factors", factors, ...attentionFactor(fields) }
   return {
     base: fields.positive("rope.freq_base") ?? 10000,
     dims,
-    interleaved: options.interleaved,
+    interleaved: options.rotary === "pairs",
     ...(scaling === undefined ? {} : { scaling })
   }
+}
+
+const attentionFactor = (fields: Description["fields"]): { readonly attentionFactor?: number } => {
+  const factor = fields.positive("rope.scaling.attn_factor")
+  return factor === undefined ? {} : { attentionFactor: factor }
 }
 
 const scalingOf = (fields: Description["fields"]): RotaryScaling | undefined => {

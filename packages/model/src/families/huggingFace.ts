@@ -1,31 +1,85 @@
 /**
- * What the `config.json` files of decoders have in common: one field, one meaning, in the old and the new spelling.
- * @see {@link https://huggingface.co/docs/transformers/main/en/internal/rope_utils}
+ * What the `config.json` files of transformers have in common: one field, one meaning, in the old and the new spelling.
  * @module
  */
 import {
+  type Activation,
   type Architecture,
   type Attention,
   type Layer,
   limits,
-  type Rotary,
-  type RotaryScaling
+  type Norm,
+  type Rotary
 } from "../Architecture.ts"
 import type { Description, TensorNames } from "../Family.ts"
 import type { Fields } from "../Fields.ts"
 import { Unsupported } from "../ModelError.ts"
+import { huggingFaceRotary, longRopeContext, type RotaryOptions } from "./huggingFaceRotary.ts"
 
-/** What a family adds to the common fields. */
+/** Names of the fields that families spell in their own way. */
+export interface HuggingFaceKeys {
+  readonly blocks: string
+  readonly hiddenSize: string
+  readonly heads: string
+  readonly kvHeads: string
+  readonly contextLength: string
+  readonly feedForwardSize: string
+  readonly activation: string
+  readonly epsilon: string
+}
+
+const usualKeys: HuggingFaceKeys = {
+  blocks: "num_hidden_layers",
+  hiddenSize: "hidden_size",
+  heads: "num_attention_heads",
+  kvHeads: "num_key_value_heads",
+  contextLength: "max_position_embeddings",
+  feedForwardSize: "intermediate_size",
+  activation: "hidden_act",
+  epsilon: "rms_norm_eps"
+}
+
+/** Names of the fields of GPT-2 and of those that follow it. */
+export const gptKeys: Partial<HuggingFaceKeys> = {
+  blocks: "n_layer",
+  hiddenSize: "n_embd",
+  heads: "n_head",
+  contextLength: "n_positions",
+  feedForwardSize: "n_inner",
+  activation: "activation_function",
+  epsilon: "layer_norm_epsilon"
+}
+
+/** How a family differs from llama. */
 export interface HuggingFaceOptions {
   readonly family: string
+  readonly keys?: Partial<HuggingFaceKeys>
+  readonly norm?: Omit<Norm, "epsilon">
+  /** Where the configuration does not say: the epsilon of norms. @default 1e-6 */
+  readonly epsilon?: number
+  /** Where the configuration does not say. @default silu */
+  readonly activation?: Activation
+  /** Heads of keys and values, where the configuration says it in another way. */
+  readonly kvHeads?: (heads: number) => number
+  /** Biases of attention. @default what `attention_bias` says */
   readonly bias?: { readonly qkv: boolean; readonly output: boolean }
+  /** A feed-forward layer without a gate, with or without biases. @default gated, with what `mlp_bias` says */
+  readonly plain?: { readonly bias: boolean }
+  /** Width of the feed-forward where the configuration does not say, in hidden sizes. */
+  readonly feedForwardFactor?: number
   readonly qkNorm?: Attention["qkNorm"]
+  /** How the rotary embedding is spelt, or that there is none. */
+  readonly rotary?: RotaryOptions | "none"
   /** Window of each block. @default none */
   readonly windows?: (blocks: number) => ReadonlyArray<number | undefined>
+  /** Whether embedding and output matrix are one, where the configuration does not say. @default false */
+  readonly tied?: boolean
+  /** The greatest position where the configuration does not say. @default 2048 */
+  readonly contextLength?: number
 }
 
 /** Names of the llama family and of those that follow it. */
-export const huggingFaceNames: TensorNames = {
+export const huggingFaceNames = {
   embedding: "model.embed_tokens",
   norm: "model.norm",
   head: "lm_head",
@@ -40,30 +94,37 @@ export const huggingFaceNames: TensorNames = {
   "mlp.gate": "model.layers.{}.mlp.gate_proj",
   "mlp.up": "model.layers.{}.mlp.up_proj",
   "mlp.down": "model.layers.{}.mlp.down_proj"
-}
+} satisfies TensorNames
 
 /** Buffers that older versions of transformers stored beside the weights. */
 export const huggingFaceIgnored: ReadonlyArray<RegExp> = [/\.rotary_emb\.inv_freq$/]
 
-/** The descriptor of a pre-norm decoder with rotary attention and a gated feed-forward. */
+/** The descriptor of a decoder: that of llama, but for the options. */
 export const describeHuggingFace = ({ fields }: Description, options: HuggingFaceOptions): Architecture => {
-  const blocks = fields.need("num_hidden_layers", fields.size("num_hidden_layers", limits.blocks))
-  const hiddenSize = fields.need("hidden_size", fields.size("hidden_size", limits.hiddenSize))
-  const heads = fields.need("num_attention_heads", fields.size("num_attention_heads", limits.heads))
-  const kvHeads = fields.size("num_key_value_heads", limits.heads) ?? heads
+  const keys = { ...usualKeys, ...options.keys }
+  const blocks = fields.need(keys.blocks, fields.size(keys.blocks, limits.blocks))
+  const hiddenSize = fields.need(keys.hiddenSize, fields.size(keys.hiddenSize, limits.hiddenSize))
+  const heads = fields.need(keys.heads, fields.size(keys.heads, limits.heads))
+  const kvHeads = options.kvHeads?.(heads) ?? fields.size(keys.kvHeads, limits.heads) ?? heads
   const headDim = fields.size("head_dim", limits.headDim) ?? hiddenSize / heads
-  if (!Number.isInteger(headDim)) throw fields.fail("num_attention_heads", `is ${heads}, no divisor of ${hiddenSize}`)
-  if (heads % kvHeads !== 0) throw fields.fail("num_key_value_heads", `is ${kvHeads}, no divisor of ${heads}`)
-  const contextLength = fields.size("max_position_embeddings", limits.contextLength) ?? 2048
+  if (!Number.isInteger(headDim)) throw fields.fail(keys.heads, `is ${heads}, no divisor of ${hiddenSize}`)
+  if (heads % kvHeads !== 0) throw fields.fail(keys.kvHeads, `is ${kvHeads}, no divisor of ${heads}`)
+  const contextLength = fields.size(keys.contextLength, limits.contextLength) ?? options.contextLength ?? 2048
   const bias = fields.boolean("attention_bias") ?? false
   const windows = options.windows?.(blocks)
+  const factor = options.feedForwardFactor
+  const size =
+    fields.size(keys.feedForwardSize, limits.feedForwardSize) ??
+    (factor === undefined ? undefined : factor * hiddenSize)
+  const rotary =
+    options.rotary === "none" ? undefined : huggingFaceRotary(fields, headDim, contextLength, options.rotary)
   return {
     family: options.family,
     blocks,
     hiddenSize,
     vocabSize: fields.need("vocab_size", fields.size("vocab_size", limits.vocabSize)),
-    contextLength,
-    norm: { kind: "rms", epsilon: fields.positive("rms_norm_eps") ?? 1e-6 },
+    contextLength: longRopeContext(fields) ?? contextLength,
+    norm: { kind: "rms", ...options.norm, epsilon: fields.positive(keys.epsilon) ?? options.epsilon ?? 1e-6 },
     attention: {
       heads,
       kvHeads,
@@ -73,88 +134,59 @@ export const describeHuggingFace = ({ fields }: Description, options: HuggingFac
       ...(options.qkNorm === undefined ? {} : { qkNorm: options.qkNorm })
     },
     feedForward: {
-      kind: "gated",
-      activation: activation(fields),
-      size: fields.need("intermediate_size", fields.size("intermediate_size", limits.feedForwardSize)),
-      bias: fields.boolean("mlp_bias") ?? false
+      kind: options.plain === undefined ? "gated" : "plain",
+      activation: activationOf(fields, keys.activation) ?? options.activation ?? "silu",
+      size: fields.need(keys.feedForwardSize, size),
+      bias: options.plain?.bias ?? fields.boolean("mlp_bias") ?? false
     },
-    layers: Array.from({ length: blocks }, (_, block) => layer(windows?.[block])),
-    rotaries: [huggingFaceRotary(fields, headDim, contextLength)],
-    tiedEmbeddings: fields.boolean("tie_word_embeddings") ?? false
+    layers: Array.from({ length: blocks }, (_, block) => layer(rotary, windows?.[block])),
+    rotaries: rotary === undefined ? [] : [rotary],
+    tiedEmbeddings: fields.boolean("tie_word_embeddings") ?? options.tied ?? false
   }
 }
 
-const layer = (window: number | undefined): Layer => ({ rotary: 0, ...(window === undefined ? {} : { window }) })
+const layer = (rotary: Rotary | undefined, window: number | undefined): Layer => ({
+  ...(rotary === undefined ? {} : { rotary: 0 }),
+  ...(window === undefined ? {} : { window })
+})
 
-const activation = (fields: Fields): "silu" => {
-  const name = fields.string("hidden_act") ?? "silu"
-  if (name === "silu" || name === "swish") return "silu"
-  throw new Unsupported({ feature: `Activation "${name}"`, detail: "feed-forward layers of this family use silu" })
+const ACTIVATIONS: ReadonlyMap<string, Activation> = new Map([
+  ["silu", "silu"],
+  ["swish", "silu"],
+  ["gelu", "gelu"],
+  ["gelu_python", "gelu"],
+  ["gelu_new", "gelu-tanh"],
+  ["gelu_fast", "gelu-tanh"],
+  ["gelu_pytorch_tanh", "gelu-tanh"],
+  ["relu", "relu"]
+])
+
+/** The activation that a field names. Throws `Unsupported` for one that is not known. */
+export const activationOf = (fields: Fields, key: string): Activation | undefined => {
+  const name = fields.string(key)
+  if (name === undefined) return undefined
+  const found = ACTIVATIONS.get(name)
+  if (found !== undefined) return found
+  const known = [...ACTIVATIONS.keys()].join(", ")
+  throw new Unsupported({ feature: `Activation "${name}" of field "${key}"`, detail: `known are ${known}` })
 }
 
-/** `rope_parameters`, or `rope_theta` with `rope_scaling`. */
-const huggingFaceRotary = (fields: Fields, headDim: number, contextLength: number): Rotary => {
-  const rope = fields.record("rope_parameters") ?? fields.record("rope_scaling")
-  if (rope?.record("full_attention") !== undefined) {
-    throw new Unsupported({ feature: "A rotary embedding per kind of block", detail: "this family has one for all" })
-  }
-  const base = rope?.positive("rope_theta") ?? fields.positive("rope_theta") ?? 10000
-  const part = rope?.positive("partial_rotary_factor") ?? fields.positive("partial_rotary_factor") ?? 1
-  const dims = Math.trunc(headDim * part)
-  if (part > 1 || dims < 2 || dims % 2 !== 0) {
-    throw fields.fail("partial_rotary_factor", `is ${part}, which turns ${dims} of ${headDim} dimensions`)
-  }
-  const scaling = rope && scalingOf(rope, fields, contextLength)
-  return { base, dims, interleaved: false, ...(scaling === undefined ? {} : { scaling }) }
-}
-
-const scalingOf = (rope: Fields, fields: Fields, contextLength: number): RotaryScaling | undefined => {
-  const kind = rope.string("rope_type") ?? rope.string("type") ?? "default"
-  const factor = () => rope.need("factor", rope.positive("factor"))
-  const original =
-    rope.size("original_max_position_embeddings", limits.contextLength) ??
-    fields.size("original_max_position_embeddings", limits.contextLength)
-  switch (kind) {
-    case "default":
-    case "dynamic": // changes the base only beyond the context length, where no position of ours lies
-      return undefined
-    case "linear":
-      return { kind, factor: factor() }
-    case "llama3":
-      return {
-        kind,
-        factor: factor(),
-        lowFrequencyFactor: rope.need("low_freq_factor", rope.positive("low_freq_factor")),
-        highFrequencyFactor: rope.need("high_freq_factor", rope.positive("high_freq_factor")),
-        originalContext: rope.need("original_max_position_embeddings", original)
-      }
-    case "yarn":
-      return yarn(
-        rope,
-        rope.positive("factor") ?? contextLength / (original ?? contextLength),
-        original ?? contextLength
-      )
-    default:
+/** Whether each block has a window, as `layer_types` says, or else `otherwise`. */
+export const slidingBlocks = (
+  fields: Fields,
+  blocks: number,
+  otherwise: (block: number) => boolean
+): ReadonlyArray<boolean> => {
+  const types = fields.strings("layer_types")
+  if (types === undefined) return Array.from({ length: blocks }, (_, block) => otherwise(block))
+  if (types.length !== blocks) throw fields.fail("layer_types", `has ${types.length} items for ${blocks} blocks`)
+  return types.map((type) => {
+    if (type !== "sliding_attention" && type !== "full_attention") {
       throw new Unsupported({
-        feature: `Rotary scaling "${kind}"`,
-        detail: "known are linear, dynamic, llama3 and yarn"
+        feature: `Attention "${type}" of field "layer_types"`,
+        detail: "known are full_attention and sliding_attention"
       })
-  }
-}
-
-const yarn = (rope: Fields, factor: number, originalContext: number): RotaryScaling => {
-  const magnitude = (weight = 1) => (factor <= 1 ? 1 : 0.1 * weight * Math.log(factor) + 1)
-  const mscale = rope.number("mscale")
-  const mscaleAll = rope.number("mscale_all_dim")
-  const both = mscale !== undefined && mscale !== 0 && mscaleAll !== undefined && mscaleAll !== 0
-  return {
-    kind: "yarn",
-    factor,
-    originalContext,
-    betaFast: rope.positive("beta_fast") ?? 32,
-    betaSlow: rope.positive("beta_slow") ?? 1,
-    attentionFactor:
-      rope.positive("attention_factor") ?? (both ? magnitude(mscale) / magnitude(mscaleAll) : magnitude()),
-    truncate: rope.boolean("truncate") ?? true
-  }
+    }
+    return type === "sliding_attention"
+  })
 }

@@ -3,10 +3,10 @@
  * @module
  */
 import type { Family } from "../Family.ts"
-import { describeGguf, ggufIgnored, ggufNames } from "./gguf.ts"
+import { describeGguf, ggufExperts, ggufIgnored, ggufNames } from "./gguf.ts"
 import { describeHuggingFace, huggingFaceIgnored, huggingFaceNames } from "./huggingFace.ts"
 
-/** Biases are optional; GGUF files of Mistral carry this name too. */
+/** Biases are optional; GGUF files of Mistral and Mixtral carry this name too. */
 export const llama: Family = {
   name: "llama",
   huggingFace: {
@@ -17,8 +17,9 @@ export const llama: Family = {
   },
   gguf: {
     types: ["llama"],
-    describe: (description) => describeGguf(description, { family: "llama", interleaved: true }),
-    tensors: ggufNames,
+    describe: (description) =>
+      describeGguf(description, { family: "llama", rotary: "pairs", experts: { normalized: true, shared: false } }),
+    tensors: { ...ggufNames, ...ggufExperts },
     ignored: ggufIgnored
   }
 }

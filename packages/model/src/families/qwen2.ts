@@ -5,7 +5,7 @@
 import { limits } from "../Architecture.ts"
 import type { Description, Family } from "../Family.ts"
 import { describeGguf, ggufIgnored, ggufNames } from "./gguf.ts"
-import { describeHuggingFace, huggingFaceIgnored, huggingFaceNames } from "./huggingFace.ts"
+import { describeHuggingFace, huggingFaceIgnored, huggingFaceNames, slidingBlocks } from "./huggingFace.ts"
 
 /**
  * Windows of the blocks, where `use_sliding_window` is set: those that `layer_types` calls `sliding_attention`, or else
@@ -17,14 +17,8 @@ export const qwenWindows =
     const window = fields.boolean("use_sliding_window")
       ? fields.size("sliding_window", limits.contextLength)
       : undefined
-    const types = fields.strings("layer_types")
-    if (types !== undefined && types.length !== blocks) {
-      throw fields.fail("layer_types", `has ${types.length} items for ${blocks} blocks`)
-    }
     const first = fields.number("max_window_layers") ?? 28
-    return Array.from({ length: blocks }, (_, block) =>
-      (types === undefined ? block >= first : types[block] === "sliding_attention") ? window : undefined
-    )
+    return slidingBlocks(fields, blocks, (block) => block >= first).map((sliding) => (sliding ? window : undefined))
   }
 
 /** The output projection has no bias. */
@@ -43,7 +37,7 @@ export const qwen2: Family = {
   },
   gguf: {
     types: ["qwen2"],
-    describe: (description) => describeGguf(description, { family: "qwen2", interleaved: false }),
+    describe: (description) => describeGguf(description, { family: "qwen2", rotary: "halves" }),
     tensors: ggufNames,
     ignored: ggufIgnored
   }

@@ -19,7 +19,7 @@ export const qwen3: Family = {
   },
   gguf: {
     types: ["qwen3"],
-    describe: (description) => describeGguf(description, { family: "qwen3", interleaved: false, qkNorm: "head" }),
+    describe: (description) => describeGguf(description, { family: "qwen3", rotary: "halves", qkNorm: "head" }),
     tensors: ggufNames,
     ignored: ggufIgnored
   }

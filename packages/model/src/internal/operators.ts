@@ -10,6 +10,8 @@ export const CONTRIB = "com.microsoft"
 /** Builds nodes; what is asked for twice with the same inputs is made once. */
 export interface Operators {
   readonly graph: GraphBuilder
+  /** What `make` made when `key` was asked for first. */
+  readonly once: (key: string, make: () => Value) => Value
   /** An i64 vector. */
   readonly ints: (values: ReadonlyArray<number>) => Value
   /** An f32 scalar. */
@@ -19,8 +21,6 @@ export interface Operators {
   readonly reshape: (x: Value, shape: ReadonlyArray<number>) => Value
   /** Cuts the last axis into pieces of `sizes`. */
   readonly splitLast: (x: Value, sizes: ReadonlyArray<number>) => ReadonlyArray<Value>
-  /** Root mean square norm over the last axis. */
-  readonly rmsNorm: (x: Value, weight: Value, epsilon: number) => Value
   /** x (..., columns) -> sums of each `blockSize` values, (..., columns / blockSize). */
   readonly blockSums: (x: Value, columns: number, blockSize: number) => Value
   /**
@@ -67,15 +67,12 @@ export const makeOperators = (graph: GraphBuilder, rank: 2 | 3, folded = false):
   return {
     graph,
     folded,
+    once,
     ints,
     scalar,
     reshape,
     splitLast: (x, sizes) =>
       graph.nodes("Split", [x, ints(sizes)], outputs(sizes.length), { attributes: { axis: { i: -1 } } }),
-    rmsNorm: (x, weight, epsilon) =>
-      graph.node("SimplifiedLayerNormalization", [x, weight], {
-        attributes: { axis: { i: -1 }, epsilon: { f: epsilon }, stash_type: { i: 1 } }
-      }),
     blockSums: (x, columns, blockSize) =>
       once(`sums/${x}/${blockSize}`, () => reduce("ReduceSum", inBlocks(x, columns, blockSize), false)),
     splitRounding: (x, columns, blockSize) => {

@@ -48,12 +48,13 @@ export const greedy = async (
   const out: Array<number> = []
   let y: Float32Array = new Float32Array(0)
   for (let at = 0; at < ids.length; at += chunk) {
-    y = (await chain.step(kv, at, embedding.lookup(ids.slice(at, at + chunk)))).at(-1) ?? y
+    y = (await chain.step(kv, at, embedding.lookup(ids.slice(at, at + chunk), at))).at(-1) ?? y
   }
   while (out.length < count) {
     const id = argmax(await chain.head.logits(y.slice(-model.hiddenSize)))
     out.push(id)
-    if (out.length < count) y = (await chain.step(kv, ids.length + out.length - 1, embedding.lookup([id]))).at(-1) ?? y
+    const position = ids.length + out.length - 1
+    if (out.length < count) y = (await chain.step(kv, position, embedding.lookup([id], position))).at(-1) ?? y
   }
   return out
 }

@@ -77,7 +77,7 @@ export const runSpan = async (
     open: (capacity) => {
       const shape = [1, plan.kvHeads, capacity, plan.headDim]
       const empty = () => new ort.Tensor("float32", new Float32Array(plan.kvHeads * capacity * plan.headDim), shape)
-      return Array.from({ length: plan.to - plan.from }, () => [empty(), empty()] as const)
+      return Array.from({ length: plan.encoder ? 0 : plan.to - plan.from }, () => [empty(), empty()] as const)
     },
     run: async (steps, x) => {
       const rows = x.length / plan.hiddenSize

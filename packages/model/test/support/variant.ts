@@ -22,7 +22,9 @@ export const variant = (
   change(config)
   fs.writeFileSync(path.join(folder, "config.json"), JSON.stringify(config))
   if (tensors === undefined) {
-    fs.symlinkSync(path.join(from, "model.safetensors"), path.join(folder, "model.safetensors"))
+    for (const file of fs.readdirSync(from).filter((other) => other.startsWith("model"))) {
+      fs.symlinkSync(path.join(from, file), path.join(folder, file))
+    }
     return folder
   }
   const file = openShards(from)
