@@ -14,8 +14,8 @@ const none: Heuristic = () => 0
  * D* Lite, in the form that computes a node anew only if the successor that it relied on got worse.
  *
  * Change the graph through this class. Costs are whole numbers at least 0, or Infinity for an edge that cannot be taken: sums of whole
- * numbers are exact, so distances are those of a search from scratch, to the bit. A cycle of cost 0 would hold itself up by its
- * own hair: there must be none. `settle` visits only nodes whose distance changes, each at most twice.
+ * numbers are exact, so distances are those of a search from scratch, to the bit. There must be no cycle of cost 0: its
+ * nodes would keep one another at a distance that nothing else supports. `settle` visits only nodes whose distance changes, each at most twice.
  * @see S. Koenig, M. Likhachev, "D* Lite", AAAI 2002; its optimized version: "Fast replanning for navigation in unknown terrain", 2005
  */
 export class DStarLite {

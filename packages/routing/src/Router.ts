@@ -27,6 +27,13 @@ export interface RouteRequest {
   readonly exclude?: ReadonlyArray<string>
   /** A replacement with this digest continues to the bit: one that serves exactly `blocks` is preferred above any latency. */
   readonly digest?: string
+  /**
+   * Whether a chain may use any part of a span. Servers of this version open sessions for their whole span only, so this is for
+   * planning, and for servers of your own. @default false
+   */
+  readonly partial?: boolean
+  /** Bytes on the wire of one step, for the transfer time over slow lines. @default 0 */
+  readonly bytes?: number
   /** `latency`: least time per token (decode). `throughput`: random by rate (training, prefill). @default "latency" */
   readonly goal?: "latency" | "throughput"
 }

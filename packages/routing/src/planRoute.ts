@@ -9,9 +9,10 @@ import { rateOr } from "./Costs.ts"
 import type { Candidate } from "./candidates.ts"
 import { selectCandidates } from "./candidates.ts"
 import { missingBlocks, reachesEnd } from "./coverage.ts"
-import type { Chain, RoundTrips } from "./graph.ts"
+import type { Chain } from "./graph.ts"
 import { buildGraph, shortestChain } from "./graph.ts"
 import type { LeftOut, RouteRequest } from "./Router.ts"
+import type { RoundTrips } from "./weights.ts"
 
 /** What the router knows at the moment of a request. */
 export interface Knowledge {
@@ -97,7 +98,8 @@ const bestChain = (
       candidate.blocks.to === blocks.to
   )
   const { trips, costs } = knowledge
-  return shortestChain(buildGraph(exact.length > 0 ? exact : candidates, blocks, trips, costs))
+  const weighing = { trips, costs, bytes: request.bytes ?? 0 }
+  return shortestChain(buildGraph(exact.length > 0 ? exact : candidates, blocks, weighing, request.partial))
 }
 
 /**
