@@ -1,16 +1,30 @@
 /**
- * Time of the first route over a large swarm: 10,000 servers of an 80-block model, spans of many lengths, unknown and known round trips.
+ * Routes over a large swarm: from scratch by Dijkstra's algorithm, and kept up to date by D* Lite. 10,000 servers of an 80-block model, spans
+ * of many lengths, known and unknown round trips.
  *
  *     node --import tsx --conditions=swarm-src bench/routing.ts [servers]
  *
- * Nothing is kept between two routes, so each is a first one but for the warmth of the code; the first of the process is shown too.
+ * "first" is what a client pays for its first route: it reads the announcements, builds the graph, searches. "update" is one change (a round trip
+ * measured, a rate or queue announced, a server that comes or goes) and the next route. Both ways must give the same time per token.
  * @module
  */
 import type { Announcement } from "@swarm/protocol"
-import { defaultCosts, makeBans, planRoute } from "@swarm/routing"
+import type { Candidate } from "@swarm/routing"
+import {
+  buildGraph,
+  defaultCosts,
+  LiveGraph,
+  makeBans,
+  planRoute,
+  preference,
+  selectCandidates,
+  shortestChain
+} from "@swarm/routing"
 
 const servers = Number(process.argv[2] ?? 10_000)
-const blocks = 80
+const blocks = { from: 0, to: 80 }
+const UPDATES = 2000
+const CHECKED = 40
 
 let state = 42
 const random = (): number => {
@@ -19,74 +33,131 @@ const random = (): number => {
 }
 const below = (n: number): number => Math.floor(random() * n)
 
-const announcements = Array.from({ length: servers }, (_, index): Announcement => {
+/** Half of the swarm keeps to multiples of four, the other half begins anywhere. */
+const span = (index: number): { readonly from: number; readonly to: number } => {
   const length = [4, 8, 10, 16, 20, 40][below(6)] ?? 8
-  // Half of the swarm keeps to multiples of four, the other half begins anywhere
-  const from = index % 2 === 0 ? 4 * below((blocks - length) / 4 + 1) : below(blocks - length + 1)
-  return {
-    peer: `peer-${index}`,
-    addresses: [`ws://10.${index >> 16}.${(index >> 8) & 255}.${index & 255}:4000`],
-    model: "model",
-    modelName: "model",
-    modelBlocks: blocks,
-    blocks: { from, to: from + length },
-    state: "online",
-    decodeRate: 200 + 2000 * random(),
-    prefillRate: 20_000,
-    digest: "",
-    freeTokens: below(8192),
-    maxTokens: 8192,
-    sessions: below(8),
-    queue: below(3),
-    version: "0.1.0",
-    timeToLive: 30
-  }
-})
-const client = new Map(announcements.filter(() => random() < 0.3).map(({ peer }) => [peer, 0.2 * random()]))
+  const from = index % 2 === 0 ? 4 * below((blocks.to - length) / 4 + 1) : below(blocks.to - length + 1)
+  return { from, to: from + length }
+}
 
-/** Some servers have measured each other: these links are edges of their own. */
-const measured = (targets: number): ReadonlyMap<string, ReadonlyMap<string, number>> =>
+const announcement = (index: number): Announcement => ({
+  peer: `peer-${index}`,
+  addresses: [`ws://10.${index >> 16}.${(index >> 8) & 255}.${index & 255}:4000`],
+  model: "model",
+  modelName: "model",
+  modelBlocks: blocks.to,
+  blocks: span(index),
+  state: "online",
+  decodeRate: 200 + 2000 * random(),
+  prefillRate: 20_000,
+  digest: "",
+  freeTokens: below(8192),
+  maxTokens: 8192,
+  sessions: below(8),
+  queue: below(3),
+  version: "0.1.0",
+  timeToLive: 30
+})
+const announcements = Array.from({ length: servers }, (_, index) => announcement(index))
+
+/** Every third server's round trip is known. */
+const roundTrips = (): Map<string, number> =>
+  new Map(announcements.filter(() => random() < 0.3).map(({ peer }) => [peer, 0.2 * random()]))
+
+/** `receivers` servers know the round trips of `each` others. */
+const measured = (receivers: number, each: number): Map<string, Map<string, number>> =>
   new Map(
-    Array.from({ length: targets }, () => [
-      `peer-${below(servers)}`,
-      new Map(Array.from({ length: 3 }, () => [`peer-${below(servers)}`, 0.05 * random()]))
+    Array.from({ length: receivers }, (_, index) => [
+      `peer-${Math.floor((index * servers) / receivers)}`,
+      new Map(Array.from({ length: each }, () => [`peer-${below(servers)}`, 0.05 * random()]))
     ])
   )
 
 const bans = makeBans()
 for (let i = 0; i < servers / 100; i++) bans.failed(`peer-${below(servers)}`, "gone", 0)
 
-const time = (
-  name: string,
-  links: ReadonlyMap<string, ReadonlyMap<string, number>>,
-  goal: "latency" | "throughput"
-): void => {
-  const times: Array<number> = []
-  let hops = 0
-  for (let run = 0; run < 12; run++) {
-    const start = performance.now()
-    const plan = planRoute(
-      { model: "model", blocks: { from: 0, to: blocks }, tokens: 1024, goal },
-      { announcements, bans, trips: { client, servers: links }, costs: defaultCosts, now: 1, random }
-    )
-    times.push(performance.now() - start)
-    hops = plan._tag === "Route" ? plan.hops.length : 0
-  }
-  const [first = 0, ...rest] = times
-  const median = rest.sort((a, b) => a - b)[Math.floor(rest.length / 2)] ?? 0
-  console.log(
-    JSON.stringify({
-      bench: "routing",
-      name,
-      servers,
-      blocks,
-      hops,
-      firstMs: +first.toFixed(1),
-      medianMs: +median.toFixed(1)
-    })
-  )
+const print = (fields: Record<string, unknown>): void => console.log(JSON.stringify({ bench: "routing", ...fields }))
+const milliseconds = (value: number): number => Number(value.toPrecision(3))
+
+const quantiles = (times: ReadonlyArray<number>) => {
+  const sorted = times.toSorted((a, b) => a - b)
+  const at = (share: number): number => milliseconds(sorted[Math.floor(share * (sorted.length - 1))] ?? Number.NaN)
+  return { median: at(0.5), p99: at(0.99), worst: at(1) }
 }
 
-time("latency", new Map(), "latency")
-time("latency, 300 servers with measured links", measured(300), "latency")
-time("throughput", new Map(), "throughput")
+const timed = <A>(work: () => A): readonly [A, number] => {
+  const start = performance.now()
+  const result = work()
+  return [result, performance.now() - start]
+}
+
+const scenario = (name: string, partial: boolean, links: Map<string, Map<string, number>>): void => {
+  const client = roundTrips()
+  const weighing = { trips: { client, servers: links }, costs: defaultCosts, bytes: 16_384 }
+  const request = { model: "model", blocks, tokens: 1024, partial }
+  const select = (): ReadonlyArray<Candidate> => selectCandidates(announcements, request, bans, 1, false).candidates
+
+  const [[candidates, live, first], firstMilliseconds] = timed(() => {
+    const candidates = select()
+    const live = new LiveGraph(blocks, weighing, partial, candidates)
+    return [candidates, live, live.route()] as const
+  })
+  const current = new Map(candidates.entries())
+  const scratch = () => shortestChain(buildGraph([...current.values()].sort(preference), blocks, weighing, partial))
+  const [chain, dijkstraMilliseconds] = timed(scratch)
+  if (chain?.seconds !== first?.seconds) throw new Error("The two searches differ")
+
+  const times: Array<number> = []
+  const fromScratch: Array<number> = []
+  const before = live.visits
+  for (let update = 0; update < UPDATES; update++) {
+    // Every fourth change hits the chain in use: those are the changes that move it
+    const used = update % 4 === 0 ? live.route()?.hops[0]?.peer : undefined
+    let slot = below(servers)
+    for (const [at, { peer }] of used === undefined ? [] : current) if (peer === used) slot = at
+    const candidate = current.get(slot)
+    if (candidate === undefined) continue
+    const kind = update % 3
+    const changed = kind === 0 ? candidate : { ...candidate, decodeRate: 200 + 2000 * random(), queue: below(3) }
+    if (kind === 0) client.set(candidate.peer, 0.2 * random())
+    const [, time] = timed(() => {
+      if (kind === 1 && update % 2 === 0) {
+        live.remove(slot)
+        live.add(changed)
+      } else live.update(slot, changed)
+      return live.route()
+    })
+    current.set(slot, changed)
+    times.push(time)
+    if (update % (UPDATES / CHECKED) !== 0) continue
+    const [chain, time2] = timed(scratch)
+    fromScratch.push(time2)
+    if (chain?.seconds !== live.route()?.seconds) throw new Error("The two searches differ")
+  }
+  print({
+    name,
+    servers,
+    hops: first?.hops.length ?? 0,
+    firstMs: milliseconds(firstMilliseconds),
+    updateMs: quantiles(times),
+    nodesPerUpdate: milliseconds((live.visits - before) / UPDATES),
+    dijkstraMs: { first: milliseconds(dijkstraMilliseconds), ...quantiles(fromScratch) },
+    heapMB: Math.round(process.memoryUsage().arrayBuffers / 2 ** 20)
+  })
+}
+
+const throughput = (): void => {
+  const times = Array.from({ length: 12 }, () => {
+    const request = { model: "model", blocks, tokens: 1024, goal: "throughput" } as const
+    const knowledge = { announcements, bans, trips: { client: new Map() }, costs: defaultCosts, now: 1, random }
+    return timed(() => planRoute(request, knowledge))[1]
+  })
+  print({ name: "throughput, drawn from scratch", servers, drawMs: quantiles(times) })
+}
+
+scenario("whole spans", false, new Map())
+scenario("whole spans, 300 servers with measured links", false, measured(300, 3))
+scenario("whole spans, all servers with measured links", false, measured(servers, 5))
+scenario("parts of spans", true, new Map())
+scenario("parts of spans, 300 servers with measured links", true, measured(300, 3))
+throughput()

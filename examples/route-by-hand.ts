@@ -14,11 +14,12 @@ const roundTrips = new Map([
   ["rest", 0.01]
 ])
 
+const weighing = { trips: { client: roundTrips }, costs: defaultCosts }
 const bans = makeBans()
 const chain = (now: number) => {
   const request = { model: "some-model", blocks: { from: 0, to: 24 }, tokens: 512 }
   const { candidates } = selectCandidates(servers, request, bans, now, false)
-  const best = shortestChain(buildGraph(candidates, request.blocks, { client: roundTrips }, defaultCosts))
+  const best = shortestChain(buildGraph(candidates, request.blocks, weighing))
   return best === undefined
     ? "no chain"
     : `${best.hops.map(({ peer }) => peer).join(" -> ")}, ${(best.seconds * 1000).toFixed(1)} ms a token`

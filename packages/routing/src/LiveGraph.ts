@@ -45,8 +45,8 @@ export class LiveGraph {
     for (let a = blocks.from; a < blocks.to; a++) {
       for (let b = a + 1; b <= blocks.to; b++) this.#setEdge(a, b, this.#table.cost(a, b))
     }
-    this.#states = new LinkedStates(this.#search, this.#graph, (block) => this.#boundary(block), weighing, partial)
-    for (const [slot, candidate] of initial.entries()) this.#states.add(slot, candidate)
+    const boundary = (block: number): number => this.#boundary(block)
+    this.#states = new LinkedStates(this.#candidates, this.#search, this.#graph, boundary, weighing, partial)
   }
 
   /** Nodes that the search has visited so far. */
@@ -70,16 +70,16 @@ export class LiveGraph {
       before?.peer === candidate.peer &&
       before.blocks.from === candidate.blocks.from &&
       before.blocks.to === candidate.blocks.to
-    if (isSame) this.#states.update(slot, candidate)
-    else {
-      this.#states.remove(slot)
-      this.#states.add(slot, candidate)
-    }
+    if (isSame) return void this.#states.update(slot, candidate)
+    if (before !== undefined) this.#states.remove(slot, before)
+    this.#states.add(slot, candidate)
   }
 
   remove(slot: number): void {
+    const before = this.#candidates[slot]
+    if (before === undefined) return
     this.#put(slot, undefined)
-    this.#states.remove(slot)
+    this.#states.remove(slot, before)
     this.#free.push(slot)
   }
 

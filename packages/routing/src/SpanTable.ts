@@ -15,6 +15,11 @@ const eachPart = ({ from, to }: BlockRange, visit: (from: number, to: number) =>
   for (let a = from; a < to; a++) for (let b = a + 1; b <= to; b++) visit(a, b)
 }
 
+/** Lowers every element of `row` to that of `below`. */
+const lower = (row: Float64Array, below: Float64Array): void => {
+  for (let i = 0; i < row.length; i++) if (below[i]! < row[i]!) row[i] = below[i]!
+}
+
 /** Offers compared one by one at the bottom of the tree. */
 const LEAF = 64
 
@@ -156,9 +161,7 @@ export class SpanTable {
       const right = this.#rows[2 * index + 1]
       if (left === undefined && right === undefined) continue
       const row = this.#row(index)
-      for (let range = 0; range < this.#ranges; range++) {
-        row[range] = Math.min(left?.[range] ?? row[range]!, right?.[range] ?? row[range]!)
-      }
+      for (const below of [left, right]) if (below !== undefined) lower(row, below)
     }
   }
 

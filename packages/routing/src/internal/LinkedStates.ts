@@ -31,8 +31,9 @@ export class LinkedStates {
   readonly #boundary: (block: number) => number
   readonly #weighing: Weighing
   readonly #partial: boolean
-  readonly #candidates = new Map<number, Candidate>()
-  readonly #slots = new Map<string, Set<number>>()
+  readonly #candidates: ReadonlyArray<Candidate | undefined>
+  /** Slots by peer; made when the first link is known, since most swarms that are large have none. */
+  #slots: Map<string, Set<number>> | undefined
   /** Receivers by sender: `trips.servers` turned round. */
   readonly #receivers = new Map<string, Set<string>>()
   readonly #linked = new Map<number, Linked>()
@@ -40,13 +41,16 @@ export class LinkedStates {
   readonly #doneAt: Array<number> = []
   readonly #freeNodes: Array<number> = []
 
+  /** `candidates`: by slot; read whenever a link is made. */
   constructor(
+    candidates: ReadonlyArray<Candidate | undefined>,
     search: DStarLite,
     graph: Digraph,
     boundary: (block: number) => number,
     weighing: Weighing,
     partial: boolean
   ) {
+    this.#candidates = candidates
     this.#search = search
     this.#graph = graph
     this.#boundary = boundary
@@ -55,11 +59,11 @@ export class LinkedStates {
     for (const [receiver, senders] of weighing.trips.servers ?? []) {
       for (const sender of senders.keys()) this.#know(sender, receiver)
     }
+    if (this.#receivers.size > 0) this.#index()
   }
 
-  add(slot: number, candidate: Candidate): void {
-    const { peer } = candidate
-    this.#candidates.set(slot, candidate)
+  add(slot: number, { peer }: Candidate): void {
+    if (this.#slots === undefined) return
     const same = this.#slots.get(peer)
     if (same === undefined) this.#slots.set(peer, new Set([slot]))
     else same.add(slot)
@@ -71,13 +75,11 @@ export class LinkedStates {
     }
   }
 
-  remove(slot: number): void {
-    const candidate = this.#candidates.get(slot)
-    if (candidate === undefined) return
-    this.#candidates.delete(slot)
-    const same = this.#slots.get(candidate.peer)
+  /** Takes the server away that was at `slot`. */
+  remove(slot: number, { peer }: Candidate): void {
+    const same = this.#slots?.get(peer)
     same?.delete(slot)
-    if (same?.size === 0) this.#slots.delete(candidate.peer)
+    if (same?.size === 0) this.#slots?.delete(peer)
     const linked = this.#linked.get(slot)
     if (linked === undefined) return
     for (const other of [...linked.out.keys()]) this.#unlink(slot, other)
@@ -86,7 +88,6 @@ export class LinkedStates {
 
   /** Takes the costs of a server anew whose peer and blocks are the same. */
   update(slot: number, candidate: Candidate): void {
-    this.#candidates.set(slot, candidate)
     const linked = this.#linked.get(slot)
     if (linked === undefined) return
     const { block, entry, back } = this.#costs(candidate)
@@ -101,6 +102,7 @@ export class LinkedStates {
     const isKnown = this.#weighing.trips.servers?.get(receiver)?.has(sender) === true
     if (isKnown) this.#know(sender, receiver)
     else this.#receivers.get(sender)?.delete(receiver)
+    if (this.#slots === undefined) return isKnown ? this.#index() : undefined
     for (const from of this.#slots.get(sender) ?? []) {
       for (const to of this.#slots.get(receiver) ?? []) {
         if (isKnown) this.#link(from, to)
@@ -159,6 +161,11 @@ export class LinkedStates {
     return this.#graph.cost(edge) + rest === this.#search.distance(this.#graph.source(edge))
   }
 
+  #index(): void {
+    this.#slots = new Map()
+    for (const [slot, candidate] of this.#candidates.entries()) if (candidate !== undefined) this.add(slot, candidate)
+  }
+
   #know(sender: string, receiver: string): void {
     const receivers = this.#receivers.get(sender)
     if (receivers === undefined) this.#receivers.set(sender, new Set([receiver]))
@@ -181,8 +188,8 @@ export class LinkedStates {
 
   /** Makes or updates the edges from one server to another, if the one can follow the other. */
   #link(from: number, to: number): void {
-    const sender = this.#candidates.get(from)
-    const receiver = this.#candidates.get(to)
+    const sender = this.#candidates[from]
+    const receiver = this.#candidates[to]
     if (sender === undefined || receiver === undefined || from === to) return
     const first = Math.max(this.#partial ? sender.blocks.from + 1 : sender.blocks.to, receiver.blocks.from)
     const last = Math.min(sender.blocks.to, this.#partial ? receiver.blocks.to - 1 : receiver.blocks.from)
