@@ -34,6 +34,8 @@ export interface RouteRequest {
   readonly partial?: boolean
   /** Bytes on the wire of one step, for the transfer time over slow lines. @default 0 */
   readonly bytes?: number
+  /** The chain of the session before: kept while it is nearly the best, since its servers may still have the prefix in their caches. */
+  readonly previous?: ReadonlyArray<Hop>
   /** `latency`: least time per token (decode). `throughput`: random by rate (training, prefill). @default "latency" */
   readonly goal?: "latency" | "throughput"
 }
@@ -46,8 +48,10 @@ export type Outcome =
   | { readonly _tag: "Failed"; readonly detail: string }
   /** It has no room: out for `retryAfter` seconds, at most five minutes. */
   | { readonly _tag: "Busy"; readonly retryAfter: number }
-  /** A round trip between this client and the peer, in seconds, smoothed by the one who measured it. */
+  /** A round trip between this client and the peer, in seconds, as it was measured: the router smooths it. */
   | { readonly _tag: "RoundTrip"; readonly seconds: number }
+  /** One token took so many seconds at the peer, queue included, way not: whoever is much slower than announced is demoted. */
+  | { readonly _tag: "Step"; readonly seconds: number }
 
 /** A peer that could serve some of the blocks and was not considered. */
 export interface LeftOut {

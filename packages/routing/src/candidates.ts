@@ -66,8 +66,8 @@ const usable = (span: BlockRange, blocks: BlockRange, partial: boolean): BlockRa
 /** What a request makes of one announcement: undefined if it does not concern the request's blocks. */
 export type Verdict =
   | { readonly _tag: "Candidate"; readonly candidate: Candidate }
-  /** `inNeed`: it may be tried where nobody else serves its blocks. */
-  | { readonly _tag: "LeftOut"; readonly leftOut: LeftOut; readonly inNeed: boolean }
+  /** `inNeed`: it may be tried where nobody else serves its blocks. `isBanned`: that ends by itself. */
+  | { readonly _tag: "LeftOut"; readonly leftOut: LeftOut; readonly inNeed: boolean; readonly isBanned: boolean }
 
 /**
  * Judges one announcement.
@@ -88,12 +88,17 @@ export const judge = (
   const reason = unfit(announcement, request)
   const [address] = announcement.addresses
   if (reason !== undefined || address === undefined) {
-    return { _tag: "LeftOut", leftOut: { peer, reason: reason ?? "has no address", seconds: 0 }, inNeed: false }
+    return {
+      _tag: "LeftOut",
+      leftOut: { peer, reason: reason ?? "has no address", seconds: 0 },
+      inNeed: false,
+      isBanned: false
+    }
   }
   if (ban !== undefined && !(inNeed && ban.strictSeconds === 0)) {
     const why = ban.kind === "busy" ? "is busy" : `failed: ${ban.detail}`
     const leftOut = { peer, reason: why, seconds: ban.strictSeconds }
-    return { _tag: "LeftOut", leftOut, inNeed: ban.strictSeconds === 0 }
+    return { _tag: "LeftOut", leftOut, inNeed: ban.strictSeconds === 0, isBanned: true }
   }
   const candidate = {
     peer,

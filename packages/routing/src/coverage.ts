@@ -8,8 +8,16 @@ interface Spanning {
   readonly blocks: BlockRange
 }
 
-/** Boundaries from which `to` can be reached by whole spans, `to` included. O(spans + blocks). */
-export const reachesEnd = (spans: ReadonlyArray<Spanning>, blocks: BlockRange): ReadonlySet<number> => {
+/** Boundaries from which `to` can be reached by whole spans (with `partial`, by parts of them), `to` included. O(spans + blocks). */
+export const reachesEnd = (
+  spans: ReadonlyArray<Spanning>,
+  blocks: BlockRange,
+  partial = false
+): ReadonlySet<number> => {
+  if (partial) {
+    const after = uncovered(spans, blocks).at(-1)?.to ?? blocks.from
+    return new Set(Array.from({ length: blocks.to - after + 1 }, (_, more) => after + more))
+  }
   const startingAt = new Map<number, Set<number>>()
   for (const { blocks: span } of spans) {
     const ends = startingAt.get(span.from)
@@ -45,7 +53,12 @@ const uncovered = (spans: ReadonlyArray<Spanning>, blocks: BlockRange): Array<Bl
  * What keeps `spans` from covering `blocks` as a chain: the ranges that no span covers; if every block is covered but no chain of whole spans
  * fits, the narrowest range (the first of them) that would join one. Empty if there is a chain.
  */
-export const missingBlocks = (spans: ReadonlyArray<Spanning>, blocks: BlockRange): ReadonlyArray<BlockRange> => {
+export const missingBlocks = (
+  spans: ReadonlyArray<Spanning>,
+  blocks: BlockRange,
+  partial = false
+): ReadonlyArray<BlockRange> => {
+  if (partial) return uncovered(spans, blocks)
   const toEnd = reachesEnd(spans, blocks)
   if (toEnd.has(blocks.from)) return []
   const holes = uncovered(spans, blocks)

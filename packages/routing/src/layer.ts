@@ -1,5 +1,5 @@
 /**
- * The router by Dijkstra's algorithm over announcements.
+ * The router over announcements.
  * @module
  */
 import type { Announcement } from "@swarm/protocol"
@@ -10,9 +10,16 @@ import type { BanOptions } from "./bans.ts"
 import { makeBans } from "./bans.ts"
 import type { Costs } from "./Costs.ts"
 import { defaultCosts } from "./Costs.ts"
-import { planRoute } from "./planRoute.ts"
+import type { Candidate } from "./candidates.ts"
+import type { DemotionOptions } from "./demotions.ts"
+import { makeDemotions } from "./demotions.ts"
+import type { PingOptions } from "./pings.ts"
+import { makePings } from "./pings.ts"
+import type { RoutePlan } from "./planRoute.ts"
+import { makeRoutePlanner } from "./RoutePlanner.ts"
 import type { LeftOut, Outcome, RouteRequest, Service } from "./Router.ts"
 import { NoRoute, Router } from "./Router.ts"
+import { blockCost } from "./weights.ts"
 
 /** @see layer */
 export interface Options<R = never> extends BanOptions {
@@ -20,47 +27,76 @@ export interface Options<R = never> extends BanOptions {
   readonly known: Effect.Effect<() => Iterable<Announcement>, never, R>
   /** Weights that differ from the default ones. */
   readonly costs?: Partial<Costs>
+  /** Measured round trips between servers, in seconds: receiver, then sender. Whoever changes them makes a new router. */
+  readonly links?: ReadonlyMap<string, ReadonlyMap<string, number>>
+  readonly pings?: PingOptions
+  readonly demotions?: DemotionOptions
   /** Uniform in [0, 1), for `goal: "throughput"`. @default {Math.random} */
   readonly random?: () => number
 }
 
-/** Round trips remembered; the oldest are forgotten. */
-const MAX_ROUND_TRIPS = 16384
-
 /** Reasons given with `NoRoute`. */
 const MAX_REASONS = 32
+
+/** Peers whose promised time is remembered. */
+const MAX_PROMISES = 16384
 
 /** Those that come back first, then those that do not. */
 const firstReasons = (leftOut: ReadonlyArray<LeftOut>): ReadonlyArray<LeftOut> =>
   leftOut.toSorted((a, b) => (a.seconds || Number.MAX_VALUE) - (b.seconds || Number.MAX_VALUE)).slice(0, MAX_REASONS)
 
 /**
- * Makes a router. `route` builds the graph anew from what is known at that moment: O(n log n) in the announcements of the model.
+ * Makes a router. The first `route` of a kind builds the graph, O(n log n) in the announcements of the model; later ones take in what changed.
+ * A peer that is demoted for being slow, or restored, is logged as a warning with its reason.
  */
 export const make = <R = never>(options: Options<R>): Effect.Effect<Service, never, R> =>
   Effect.gen(function* () {
     const known = yield* options.known
     const costs: Costs = { ...defaultCosts, ...options.costs }
-    const random = options.random ?? Math.random
     const bans = makeBans(options)
-    const client = new Map<string, number>()
+    const pings = makePings(options.pings)
+    const demotions = makeDemotions(options.demotions)
+    const promised = new Map<string, number>()
+    let clock = 0
+    const planner = makeRoutePlanner({
+      bans,
+      trips: { client: pings.roundTrips, ...(options.links === undefined ? {} : { servers: options.links }) },
+      costs,
+      random: options.random ?? Math.random,
+      slowdownOf: (peer) => demotions.of(peer, clock)?.slowdown ?? 1
+    })
 
-    const noteRoundTrip = (peer: string, seconds: number): void => {
-      if (!(seconds >= 0)) return
-      client.delete(peer)
-      client.set(peer, seconds)
-      if (client.size <= MAX_ROUND_TRIPS) return
-      for (const oldest of client.keys()) {
-        client.delete(oldest)
-        return
-      }
+    /** What a peer says that a token takes, its queue as it was announced. */
+    const notePromise = (candidate: Candidate): void => {
+      const { from, to } = candidate.blocks
+      const said = blockCost({ ...candidate, slowdown: 1 }, { trips: { client: pings.roundTrips }, costs })
+      promised.delete(candidate.peer)
+      promised.set(candidate.peer, ((to - from) * said) / 1e9)
+      if (promised.size > MAX_PROMISES) for (const oldest of [...promised.keys()].slice(0, 1)) promised.delete(oldest)
     }
 
-    const note = (peer: string, outcome: Outcome, now: number): void => {
+    /** Takes an outcome in. Gives a sentence if it is worth one. */
+    const note = (peer: string, outcome: Outcome, now: number): string | undefined => {
+      clock = now
+      if (outcome._tag === "Step") {
+        if (!demotions.note(peer, outcome.seconds, promised.get(peer) ?? 0, now)) return undefined
+        planner.changed(peer)
+        const demotion = demotions.of(peer, now)
+        return demotion === undefined ? `Peer ${peer} is restored` : `Peer ${peer} is demoted: ${demotion.reason}`
+      }
       if (outcome._tag === "Ok") bans.ok(peer)
       else if (outcome._tag === "Failed") bans.failed(peer, outcome.detail, now)
       else if (outcome._tag === "Busy") bans.busy(peer, outcome.retryAfter, now)
-      else noteRoundTrip(peer, outcome.seconds)
+      else pings.note(peer, outcome.seconds, now)
+      planner.changed(peer)
+      return undefined
+    }
+
+    const plan = (request: RouteRequest, now: number): RoutePlan => {
+      clock = now
+      for (const peer of pings.expire(now)) planner.changed(peer)
+      for (const peer of demotions.retry(now)) planner.changed(peer)
+      return planner.plan(request, known(), now)
     }
 
     const seconds = Effect.map(Clock.currentTimeMillis, (milliseconds) => milliseconds / 1000)
@@ -68,16 +104,21 @@ export const make = <R = never>(options: Options<R>): Effect.Effect<Service, nev
     return {
       route: (request: RouteRequest) =>
         Effect.flatMap(seconds, (now) => {
-          const plan = planRoute(request, { announcements: known(), bans, trips: { client }, costs, now, random })
-          if (plan._tag === "Route") {
+          const planned = plan(request, now)
+          if (planned._tag === "Route") {
+            for (const hop of planned.hops) notePromise(hop)
             return Effect.succeed(
-              plan.hops.map(({ peer, address, blocks, digest }) => ({ peer, address, blocks, digest }))
+              planned.hops.map(({ peer, address, blocks, digest }) => ({ peer, address, blocks, digest }))
             )
           }
-          const { missing, leftOut } = plan
+          const { missing, leftOut } = planned
           return Effect.fail(new NoRoute({ model: request.model, missing, banned: firstReasons(leftOut) }))
         }),
-      report: (peer: string, outcome: Outcome) => Effect.map(seconds, (now) => note(peer, outcome, now))
+      report: (peer: string, outcome: Outcome) =>
+        Effect.flatMap(seconds, (now) => {
+          const sentence = note(peer, outcome, now)
+          return sentence === undefined ? Effect.void : Effect.logWarning(sentence)
+        })
     }
   })
 

@@ -102,9 +102,9 @@ export class LinkedStates {
     const isKnown = this.#weighing.trips.servers?.get(receiver)?.has(sender) === true
     if (isKnown) this.#know(sender, receiver)
     else this.#receivers.get(sender)?.delete(receiver)
-    if (this.#slots === undefined) return isKnown ? this.#index() : undefined
-    for (const from of this.#slots.get(sender) ?? []) {
-      for (const to of this.#slots.get(receiver) ?? []) {
+    if (this.#slots === undefined && isKnown) this.#index()
+    for (const from of this.#slots?.get(sender) ?? []) {
+      for (const to of this.#slots?.get(receiver) ?? []) {
         if (isKnown) this.#link(from, to)
         else this.#unlink(from, to)
       }
