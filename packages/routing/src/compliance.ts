@@ -20,7 +20,8 @@ export interface Options {
 /** Longer than any ban may last, in minutes. */
 const LONGEST_BAN = 10
 
-const server = (peer: string, from: number, to: number, fields: Partial<Announcement> = {}): Announcement => ({
+/** An announcement for tests: a quick, idle server of blocks [from, to) of the model "model", with two addresses. */
+export const server = (peer: string, from: number, to: number, fields: Partial<Announcement> = {}): Announcement => ({
   peer,
   addresses: [`ws://${peer}.test:4000`, `ws://${peer}.example:4000`],
   model: "model",

@@ -3,6 +3,6 @@ import * as compliance from "@swarm/routing/compliance"
 import { Effect } from "effect"
 
 compliance.router({
-  name: "the router by Dijkstra's algorithm",
+  name: "the standard router",
   make: (known) => Routing.make({ known: Effect.succeed(known) })
 })

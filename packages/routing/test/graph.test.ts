@@ -13,15 +13,15 @@ import {
   selectCandidates,
   shortestChain
 } from "@swarm/routing"
+import { server } from "@swarm/routing/compliance"
 import { FastCheck } from "effect"
-import { server } from "./support.ts"
 
 const select = (
   announcements: ReadonlyArray<Announcement>,
   blocks: BlockRange,
   tokens = 128
 ): ReadonlyArray<Candidate> =>
-  selectCandidates(announcements, { model: "m", blocks, tokens }, makeBans(), 0, false).candidates
+  selectCandidates(announcements, { model: "model", blocks, tokens }, makeBans(), 0, false).candidates
 
 describe("shortestChain()", () => {
   it("equals the golden vector of Petals' router", () => {
@@ -160,7 +160,7 @@ describe("buildGraph() and shortestChain()", () => {
           servers.set(to, (servers.get(to) ?? new Map<string, number>()).set(`p${sender}`, seconds))
         }
         const weighing = { trips: { client, servers }, costs: defaultCosts, bytes: 1e5 }
-        const request = { model: "m", blocks, tokens: 128, partial }
+        const request = { model: "model", blocks, tokens: 128, partial }
         const { candidates } = selectCandidates(announcements, request, makeBans(), 0, false)
         let best: { readonly chain: ReadonlyArray<Used>; readonly cost: number } | undefined
         for (const chain of allChains(candidates, blocks.from, blocks.to, partial)) {

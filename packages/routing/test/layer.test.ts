@@ -2,10 +2,11 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Announcement } from "@swarm/protocol"
 import type { RouteRequest, Service } from "@swarm/routing"
 import * as Routing from "@swarm/routing"
+import { server } from "@swarm/routing/compliance"
 import { Effect, TestClock } from "effect"
-import { seeded, server } from "./support.ts"
+import { seeded } from "./support.ts"
 
-const request: RouteRequest = { model: "m", blocks: { from: 0, to: 8 }, tokens: 512 }
+const request: RouteRequest = { model: "model", blocks: { from: 0, to: 8 }, tokens: 512 }
 
 const make = (announcements: ReadonlyArray<Announcement>, random = seeded(3)): Effect.Effect<Service> =>
   Routing.make({ known: Effect.succeed(() => announcements), random })
@@ -38,7 +39,7 @@ describe("layer()", () => {
         server("short", 0, 8, { maxTokens: 256 }),
         server("excluded", 0, 8),
         server("nowhere", 0, 8, { addresses: [] }),
-        server("other", 0, 8, { model: "n" }),
+        server("other", 0, 8, { model: "another" }),
         server("beyond", 0, 9),
         server("lies", 5, 5)
       ])
@@ -95,6 +96,85 @@ describe("layer()", () => {
       assert.deepEqual(yield* peers(router), ["near"])
       yield* router.report("far", { _tag: "RoundTrip", seconds: Number.NaN })
       assert.deepEqual(yield* peers(router), ["near"])
+    })
+  )
+
+  it.effect("smooths round trips and forgets them after five minutes", () =>
+    Effect.gen(function* () {
+      const router = yield* make([server("a", 0, 8), server("b", 0, 8)])
+      yield* router.report("a", { _tag: "RoundTrip", seconds: 0.1 })
+      assert.deepEqual(yield* peers(router), ["a"])
+      yield* router.report("b", { _tag: "RoundTrip", seconds: 0.2 })
+      // One slow answer of a: 0.1 + 0.2 · (0.5 - 0.1) = 0.18
+      yield* router.report("a", { _tag: "RoundTrip", seconds: 0.5 })
+      assert.deepEqual(yield* peers(router), ["a"])
+      yield* router.report("a", { _tag: "RoundTrip", seconds: 0.5 })
+      assert.deepEqual(yield* peers(router), ["b"])
+      yield* router.report("b", { _tag: "RoundTrip", seconds: 9 })
+      yield* TestClock.adjust("300 seconds")
+      yield* router.report("b", { _tag: "RoundTrip", seconds: 1 })
+      assert.deepEqual(yield* peers(router), ["a"])
+    })
+  )
+
+  it.effect("demotes a peer that is much slower than it says, and tries it again later", () =>
+    Effect.gen(function* () {
+      const router = yield* make([server("boasts", 0, 8, { decodeRate: 8000 }), server("honest", 0, 8)])
+      // 1 ms are promised
+      for (let step = 0; step < 4; step++) {
+        assert.deepEqual(yield* peers(router), ["boasts"])
+        yield* router.report("boasts", { _tag: "Step", seconds: 0.02 })
+      }
+      yield* router.report("boasts", { _tag: "Step", seconds: 0.02 })
+      assert.deepEqual(yield* peers(router), ["honest"])
+      for (let step = 0; step < 9; step++) yield* router.report("honest", { _tag: "Step", seconds: 0.008 })
+      assert.deepEqual(yield* peers(router), ["honest"])
+      assert.deepEqual(yield* peers(router, { exclude: ["honest"] }), ["boasts"])
+      yield* TestClock.adjust("120 seconds")
+      assert.deepEqual(yield* peers(router), ["boasts"])
+      yield* router.report("boasts", { _tag: "Step", seconds: 0.1 })
+      assert.deepEqual(yield* peers(router), ["honest"])
+    })
+  )
+
+  it.effect("keeps to the former chain while it is nearly the best", () =>
+    Effect.gen(function* () {
+      const near = { addresses: ["ws://127.0.0.1:4000"] }
+      const router = yield* make([
+        server("new", 0, 8, { decodeRate: 1100, ...near }),
+        server("old", 0, 8, { decodeRate: 1000, ...near }),
+        server("slow", 0, 8, { decodeRate: 500, ...near })
+      ])
+      const [old, slow] = yield* Effect.forEach(
+        [
+          ["new", "slow"],
+          ["new", "old"]
+        ],
+        (exclude) => router.route({ ...request, exclude })
+      )
+      assert.deepEqual(yield* peers(router), ["new"])
+      assert.deepEqual(yield* peers(router, { previous: old ?? [] }), ["old"])
+      assert.deepEqual(yield* peers(router, { previous: slow ?? [] }), ["new"])
+      yield* router.report("old", failed("gone"))
+      assert.deepEqual(yield* peers(router, { previous: old ?? [] }), ["new"])
+    })
+  )
+
+  it.effect("uses parts of spans if the request allows it", () =>
+    Effect.gen(function* () {
+      const router = yield* make([server("a", 0, 5), server("b", 3, 8)])
+      assert.isTrue(yield* Effect.isFailure(router.route(request)))
+      for (const goal of ["latency", "throughput"] as const) {
+        const hops = yield* router.route({ ...request, partial: true, goal })
+        assert.deepEqual(
+          hops.map(({ peer, blocks }) => [peer, blocks.from, blocks.to]),
+          [
+            ["a", 0, 5],
+            ["b", 5, 8]
+          ]
+        )
+      }
+      assert.deepEqual(yield* peers(router, { blocks: { from: 1, to: 2 }, partial: true }), ["a"])
     })
   )
 

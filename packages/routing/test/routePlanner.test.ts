@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Announcement } from "@swarm/protocol"
 import type { RoutePlan, RouteRequest } from "@swarm/routing"
 import { defaultCosts, makeBans, makeDemotions, makePings, makeRoutePlanner, planRoute } from "@swarm/routing"
-import { seeded, server } from "./support.ts"
+import { server } from "@swarm/routing/compliance"
+import { seeded } from "./support.ts"
 
 /** What of two plans must be equal; reasons in any order. */
 const essence = (plan: RoutePlan) => ({
@@ -66,7 +67,7 @@ describe("makeRoutePlanner()", () => {
       planner.changed(peer)
       for (const old of [...pings.expire(now), ...demotions.retry(now)]) planner.changed(old)
       const request: RouteRequest = {
-        model: "m",
+        model: "model",
         blocks: below(4) === 0 ? { from: 2, to: 6 } : { from: 0, to: 8 },
         tokens: 100,
         partial: below(4) === 0,
