@@ -30,7 +30,11 @@ export const clientLayer = (join: ReadonlyArray<string>): Layer.Layer<Swarm | Di
     Discovery,
     Effect.flatMap(Network, (made) => makeStatic(made, { addresses: join }))
   )
-  const routing = layerRouting({ known: Effect.map(Discovery, ({ known }) => known) })
+  const routing = layerRouting({
+    known: Effect.map(Discovery, ({ known }) => known),
+    onDemotion: (peer, demotion) =>
+      console.error(`server ${peer.slice(0, 8)} ${demotion === undefined ? "gets another try" : demotion.reason}`)
+  })
   return layerClient().pipe(Layer.provide(routing), Layer.provideMerge(discovery), Layer.provide(network()))
 }
 

@@ -8,7 +8,7 @@
 import { JournalFull, JournalUnreadable } from "@swarm/cache"
 import { elsewhere, type Fault, type Frame, type WireCodec } from "@swarm/protocol"
 import { decodeRows, encodeRows } from "@swarm/quant"
-import type { Hop } from "@swarm/routing"
+import type { Hop, Outcome } from "@swarm/routing"
 import type { Connection } from "@swarm/transport"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
@@ -22,6 +22,7 @@ import {
 } from "./ClientError.ts"
 import { closeHop, faultOf, type OpenHop, PING_SECONDS } from "./hops.ts"
 import type { Pipeline } from "./Pipeline.ts"
+import { makePace } from "./pace.ts"
 import { type RepairTools, repair } from "./Repair.ts"
 
 export interface ChainOptions {
@@ -95,9 +96,17 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
   const leaving = new Set<string>()
   const unlisten = new Map<string, () => void>()
 
+  /** Hops are new: that they work is to be told. */
+  let unproven = false
+  const report = (peer: string, outcome: Outcome): void => {
+    Effect.runFork(tools.router.report(peer, outcome))
+  }
+  const pace = makePace((peer, seconds) => report(peer, { _tag: "Step", seconds }))
+
   const fail = (error: ClientError): void => {
     const waiting = pending
     pending = undefined
+    pace.dropped()
     broken = true
     waiting?.reject(error)
   }
@@ -128,6 +137,9 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
     if (received < pending.end) return
     const done = pending
     pending = undefined
+    pace.ended(performance.now() / 1000)
+    if (unproven) for (const { hop } of hops) report(hop.peer, { _tag: "Ok" })
+    unproven = false
     position = done.end
     done.resolve(done.rows)
   }
@@ -139,6 +151,7 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
       if (frame.kind === "output" && index === hops.length - 1) takeOutput(frame)
       else if (frame.kind === "journal") {
         hops[index + 1]?.journal.append({ ...frame.body, payload: frame.payload })
+        if (frame.body.position + frame.body.tokens === pending?.end) pace.copied(index, performance.now() / 1000)
         progressAt = performance.now()
       } else if (frame.kind === "sessionFault") {
         // of a chain that has been repaired since: it may speak of a hop that is gone
@@ -230,6 +243,8 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
             hops = newHops
             epoch = newEpoch
             exact = isExact
+            unproven = true
+            pace.dropped()
           },
           stopped: () => closed
         }).pipe(
@@ -284,6 +299,7 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
     const [first] = hops
     if (first === undefined) throw new SessionClosed()
     const tokens = x.length / hiddenSize
+    if (tokens === 1 && repairing === undefined) pace.started(hops, performance.now() / 1000)
     for (let row = 0; row < tokens; row += tools.chunk) {
       const count = Math.min(tools.chunk, tokens - row)
       const rows = encodeRows(codec, x.subarray(row * hiddenSize, (row + count) * hiddenSize), hiddenSize)

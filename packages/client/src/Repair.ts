@@ -5,11 +5,22 @@
 import type { Journal } from "@swarm/cache"
 import type { Service as Discovery } from "@swarm/discovery"
 import type { Announcement, BlockRange, Fault } from "@swarm/protocol"
+import { rowBytes } from "@swarm/quant"
 import type { Hop, NoRoute, Service as Router } from "@swarm/routing"
 import * as Effect from "effect/Effect"
 import { BlocksUnserved, type ClientError, SessionClosed, SessionRefused, TooManyFailures } from "./ClientError.ts"
 import type { ChainEvent } from "./Event.ts"
-import { closeHop, faultOf, holdHop, linkTo, type OpenHop, type OpenRequest, openHop, relinkHop } from "./hops.ts"
+import {
+  closeHop,
+  faultOf,
+  holdHop,
+  linkTo,
+  type OpenHop,
+  type OpenRequest,
+  openHop,
+  PING_SECONDS,
+  relinkHop
+} from "./hops.ts"
 import type { Links } from "./Links.ts"
 import { type HopRepair, planRepair } from "./repairPlan.ts"
 
@@ -19,7 +30,12 @@ export interface RepairTools {
   readonly router: Router
   readonly discovery: Discovery
   readonly newJournal: () => Journal
-  readonly model: { readonly digest: string; readonly name: string; readonly blocks: number }
+  readonly model: {
+    readonly digest: string
+    readonly name: string
+    readonly blocks: number
+    readonly hiddenSize: number
+  }
   readonly graceSeconds: number
   /** Tokens of one replayed step. */
   readonly chunk: number
@@ -195,6 +211,7 @@ const openRange = (
           model: model.digest,
           blocks,
           tokens: request.open.maxTokens,
+          bytes: rowBytes(request.open.codec, model.hiddenSize),
           exclude: [...exclude],
           ...(digest === undefined ? {} : { digest })
         })
@@ -258,6 +275,7 @@ const openAll = (
     const failed = results.find((result) => result._tag === "Left")
     if (failed === undefined || failed._tag !== "Left") {
       for (const hop of hops) request.adopt(hop)
+      yield* Effect.forkDaemon(measure(tools, hops))
       return { _tag: "Opened", hops }
     }
     for (const hop of hops) {
@@ -266,6 +284,18 @@ const openAll = (
     }
     return { _tag: "Failed", failure: failed.left }
   })
+
+/** Tells the router how far new hops are. Nobody waits for it. */
+const measure = (tools: RepairTools, hops: ReadonlyArray<OpenHop>): Effect.Effect<void> =>
+  Effect.forEach(
+    hops,
+    ({ hop, connection }) =>
+      Effect.tryPromise(() => connection.ping(PING_SECONDS)).pipe(
+        Effect.flatMap((seconds) => tools.router.report(hop.peer, { _tag: "RoundTrip", seconds })),
+        Effect.ignore
+      ),
+    { concurrency: "unbounded", discard: true }
+  )
 
 type Broken = { readonly open: OpenHop; readonly fault: Fault }
 

@@ -4,6 +4,7 @@
  */
 import type { Announcement } from "@swarm/protocol"
 import { LiveRoute } from "./internal/LiveRoute.ts"
+import { makeLinkTable } from "./links.ts"
 import type { PlannerKnowledge, RoutePlan } from "./planRoute.ts"
 import { checkRequest, planRoute } from "./planRoute.ts"
 import type { RouteRequest } from "./Router.ts"
@@ -23,14 +24,16 @@ export interface RoutePlanner {
   readonly plan: (request: RouteRequest, announcements: Iterable<Announcement>, now: number) => RoutePlan
   /** Says that a ban, a round trip, the bandwidth or the slowdown of a peer is another now. */
   readonly changed: (peer: string) => void
-  /** Says that the measured link from one peer to another is another now. */
-  readonly linkChanged: (sender: string, receiver: string) => void
 }
 
-/** Makes a planner without graphs. */
-export const makeRoutePlanner = (knowledge: PlannerKnowledge): RoutePlanner => {
+/** Makes a planner without graphs. Links between servers are those that they announce, not those of `trips`. */
+export const makeRoutePlanner = (given: PlannerKnowledge): RoutePlanner => {
   /** Used longest ago first. */
   const kept = new Map<string, LiveRoute>()
+  const links = makeLinkTable((sender, receiver) => {
+    for (const route of kept.values()) route.linkChanged(sender, receiver)
+  })
+  const knowledge = { ...given, trips: { ...given.trips, servers: links.servers } }
 
   const routeFor = (request: RouteRequest): LiveRoute => {
     const { model, blocks, tokens, bytes = 0, partial = false } = request
@@ -45,6 +48,7 @@ export const makeRoutePlanner = (knowledge: PlannerKnowledge): RoutePlanner => {
   return {
     plan: (request, announcements, now) => {
       checkRequest(request)
+      links.look(announcements)
       const { blocks, digest, goal } = request
       const isKept = goal !== "throughput" && (digest ?? "") === "" && blocks.to - blocks.from <= MOST_BLOCKS
       if (!isKept) return planRoute(request, { ...knowledge, announcements, now })
@@ -52,9 +56,6 @@ export const makeRoutePlanner = (knowledge: PlannerKnowledge): RoutePlanner => {
     },
     changed: (peer) => {
       for (const route of kept.values()) route.changed(peer)
-    },
-    linkChanged: (sender, receiver) => {
-      for (const route of kept.values()) route.linkChanged(sender, receiver)
     }
   }
 }

@@ -13,6 +13,8 @@ export interface DemotionOptions {
   readonly leastSteps?: number
   /** Weight of a new step in the average, in (0, 1]. @default {0.2} */
   readonly weight?: number
+  /** What a step may take besides its compute, such as the waking of processes. @default {0.01} */
+  readonly slackSeconds?: number
   /** A demoted peer is not used and so never seen again: it gets another try so many seconds after its last step. @default {120} */
   readonly retrySeconds?: number
 }
@@ -53,14 +55,21 @@ const GREATEST_RATIO = 100
  * one slow step is enough to demote again.
  */
 export const makeDemotions = (options: DemotionOptions = {}): Demotions => {
-  const { demoteAbove = 3, restoreBelow = 1.5, leastSteps = 5, weight = 0.2, retrySeconds = 120 } = options
+  const {
+    demoteAbove = 3,
+    restoreBelow = 1.5,
+    leastSteps = 5,
+    weight = 0.2,
+    slackSeconds = 0.01,
+    retrySeconds = 120
+  } = options
   /** By the time of the last step, longest ago first. */
   const entries = new Map<string, Entry>()
 
   return {
     note: (peer, seconds, promised, now) => {
       if (!(seconds >= 0 && promised > 0)) return false
-      const ratio = Math.min(seconds / promised, GREATEST_RATIO)
+      const ratio = Math.min(seconds / (promised + slackSeconds), GREATEST_RATIO)
       const entry = entries.get(peer) ?? { ratio, steps: 0, isDemoted: false, at: now }
       entry.ratio += weight * (ratio - entry.ratio)
       entry.steps++

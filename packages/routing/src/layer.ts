@@ -11,7 +11,7 @@ import { makeBans } from "./bans.ts"
 import type { Costs } from "./Costs.ts"
 import { defaultCosts } from "./Costs.ts"
 import type { Candidate } from "./candidates.ts"
-import type { DemotionOptions } from "./demotions.ts"
+import type { Demotion, DemotionOptions } from "./demotions.ts"
 import { makeDemotions } from "./demotions.ts"
 import type { PingOptions } from "./pings.ts"
 import { makePings } from "./pings.ts"
@@ -27,10 +27,10 @@ export interface Options<R = never> extends BanOptions {
   readonly known: Effect.Effect<() => Iterable<Announcement>, never, R>
   /** Weights that differ from the default ones. */
   readonly costs?: Partial<Costs>
-  /** Measured round trips between servers, in seconds: receiver, then sender. Whoever changes them makes a new router. */
-  readonly links?: ReadonlyMap<string, ReadonlyMap<string, number>>
   readonly pings?: PingOptions
   readonly demotions?: DemotionOptions
+  /** Called when a peer is demoted for being slow, with the reason, and when it is restored (undefined). */
+  readonly onDemotion?: (peer: string, demotion: Demotion | undefined) => void
   /** Uniform in [0, 1), for `goal: "throughput"`. @default {Math.random} */
   readonly random?: () => number
 }
@@ -47,7 +47,6 @@ const firstReasons = (leftOut: ReadonlyArray<LeftOut>): ReadonlyArray<LeftOut> =
 
 /**
  * Makes a router. The first `route` of a kind builds the graph, O(n log n) in the announcements of the model; later ones take in what changed.
- * A peer that is demoted for being slow, or restored, is logged as a warning with its reason.
  */
 export const make = <R = never>(options: Options<R>): Effect.Effect<Service, never, R> =>
   Effect.gen(function* () {
@@ -60,7 +59,7 @@ export const make = <R = never>(options: Options<R>): Effect.Effect<Service, nev
     let clock = 0
     const planner = makeRoutePlanner({
       bans,
-      trips: { client: pings.roundTrips, ...(options.links === undefined ? {} : { servers: options.links }) },
+      trips: { client: pings.roundTrips },
       costs,
       random: options.random ?? Math.random,
       slowdownOf: (peer) => demotions.of(peer, clock)?.slowdown ?? 1
@@ -75,27 +74,26 @@ export const make = <R = never>(options: Options<R>): Effect.Effect<Service, nev
       if (promised.size > MAX_PROMISES) for (const oldest of [...promised.keys()].slice(0, 1)) promised.delete(oldest)
     }
 
-    /** Takes an outcome in. Gives a sentence if it is worth one. */
-    const note = (peer: string, outcome: Outcome, now: number): string | undefined => {
+    const note = (peer: string, outcome: Outcome, now: number): void => {
       clock = now
       if (outcome._tag === "Step") {
-        if (!demotions.note(peer, outcome.seconds, promised.get(peer) ?? 0, now)) return undefined
-        planner.changed(peer)
-        const demotion = demotions.of(peer, now)
-        return demotion === undefined ? `Peer ${peer} is restored` : `Peer ${peer} is demoted: ${demotion.reason}`
-      }
-      if (outcome._tag === "Ok") bans.ok(peer)
+        if (demotions.note(peer, outcome.seconds, promised.get(peer) ?? 0, now)) {
+          options.onDemotion?.(peer, demotions.of(peer, now))
+        }
+      } else if (outcome._tag === "Ok") bans.ok(peer)
       else if (outcome._tag === "Failed") bans.failed(peer, outcome.detail, now)
       else if (outcome._tag === "Busy") bans.busy(peer, outcome.retryAfter, now)
       else pings.note(peer, outcome.seconds, now)
       planner.changed(peer)
-      return undefined
     }
 
     const plan = (request: RouteRequest, now: number): RoutePlan => {
       clock = now
       for (const peer of pings.expire(now)) planner.changed(peer)
-      for (const peer of demotions.retry(now)) planner.changed(peer)
+      for (const peer of demotions.retry(now)) {
+        planner.changed(peer)
+        options.onDemotion?.(peer, undefined)
+      }
       return planner.plan(request, known(), now)
     }
 
@@ -114,11 +112,7 @@ export const make = <R = never>(options: Options<R>): Effect.Effect<Service, nev
           const { missing, leftOut } = planned
           return Effect.fail(new NoRoute({ model: request.model, missing, banned: firstReasons(leftOut) }))
         }),
-      report: (peer: string, outcome: Outcome) =>
-        Effect.flatMap(seconds, (now) => {
-          const sentence = note(peer, outcome, now)
-          return sentence === undefined ? Effect.void : Effect.logWarning(sentence)
-        })
+      report: (peer: string, outcome: Outcome) => Effect.map(seconds, (now) => note(peer, outcome, now))
     }
   })
 

@@ -119,21 +119,29 @@ describe("layer()", () => {
 
   it.effect("demotes a peer that is much slower than it says, and tries it again later", () =>
     Effect.gen(function* () {
-      const router = yield* make([server("boasts", 0, 8, { decodeRate: 8000 }), server("honest", 0, 8)])
-      // 1 ms are promised
+      const servers = [server("boasts", 0, 8, { decodeRate: 800 }), server("honest", 0, 8, { decodeRate: 100 })]
+      const said: Array<string> = []
+      const router = yield* Routing.make({
+        known: Effect.succeed(() => servers),
+        onDemotion: (peer, demotion) => said.push(`${peer} ${demotion?.reason}`)
+      })
+      // 10 ms are promised
       for (let step = 0; step < 4; step++) {
         assert.deepEqual(yield* peers(router), ["boasts"])
-        yield* router.report("boasts", { _tag: "Step", seconds: 0.02 })
+        yield* router.report("boasts", { _tag: "Step", seconds: 0.2 })
       }
-      yield* router.report("boasts", { _tag: "Step", seconds: 0.02 })
+      yield* router.report("boasts", { _tag: "Step", seconds: 0.2 })
       assert.deepEqual(yield* peers(router), ["honest"])
-      for (let step = 0; step < 9; step++) yield* router.report("honest", { _tag: "Step", seconds: 0.008 })
+      for (let step = 0; step < 9; step++) yield* router.report("honest", { _tag: "Step", seconds: 0.08 })
       assert.deepEqual(yield* peers(router), ["honest"])
       assert.deepEqual(yield* peers(router, { exclude: ["honest"] }), ["boasts"])
       yield* TestClock.adjust("120 seconds")
       assert.deepEqual(yield* peers(router), ["boasts"])
-      yield* router.report("boasts", { _tag: "Step", seconds: 0.1 })
+      yield* router.report("boasts", { _tag: "Step", seconds: 1 })
       assert.deepEqual(yield* peers(router), ["honest"])
+      const reason = "takes 10.0 times as long as it says"
+      assert.deepEqual(said.slice(0, 2), [`boasts ${reason}`, "boasts undefined"])
+      assert.lengthOf(said, 3)
     })
   )
 

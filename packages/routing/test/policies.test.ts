@@ -1,6 +1,15 @@
 import { afterEach, assert, beforeEach, describe, it, vi } from "@effect/vitest"
 import type { Candidate, Chain } from "@swarm/routing"
-import { chainSeconds, defaultCosts, hedged, keepChain, makeDemotions, makeHedge, makePings } from "@swarm/routing"
+import {
+  chainSeconds,
+  defaultCosts,
+  hedged,
+  keepChain,
+  makeDemotions,
+  makeHedge,
+  makeLinkTable,
+  makePings
+} from "@swarm/routing"
 
 describe("makePings()", () => {
   it("averages with weight 0.2 and forgets after 300 s", () => {
@@ -31,27 +40,33 @@ describe("makePings()", () => {
 
 describe("makeDemotions()", () => {
   it("demotes above three times the promise, restores below one and a half, and says why", () => {
-    const demotions = makeDemotions({ weight: 1 })
+    const demotions = makeDemotions({ weight: 1, slackSeconds: 0 })
     const changes = [4, 4, 4, 4, 4, 2, 1.6, 3.5, 1.4, 2.9, 2.9].map((seconds, now) =>
       demotions.note("a", seconds, 1, now)
     )
     // The fifth slow step, and the first quick one
     assert.deepEqual(changes, [false, false, false, false, true, false, false, false, true, false, false])
-    const slow = makeDemotions({ weight: 1, leastSteps: 1 })
+    const slow = makeDemotions({ weight: 1, leastSteps: 1, slackSeconds: 0 })
     assert.isUndefined(slow.of("a", 0))
     slow.note("a", 4, 1, 0)
     assert.deepEqual(slow.of("a", 0), { slowdown: 4, reason: "takes 4.0 times as long as it says" })
   })
 
+  it("does not blame a peer for some milliseconds, however little it promised", () => {
+    const demotions = makeDemotions({ leastSteps: 1 })
+    assert.isFalse(demotions.note("a", 0.02, 1e-6, 0))
+    assert.isTrue(demotions.note("b", 0.04, 1e-6, 0))
+  })
+
   it("does not come and go between the two thresholds", () => {
-    const demotions = makeDemotions({ weight: 1 })
+    const demotions = makeDemotions({ weight: 1, slackSeconds: 0 })
     let changes = 0
     for (let step = 0; step < 1000; step++) if (demotions.note("a", step % 2 === 0 ? 2.9 : 1.6, 1, step)) changes++
     assert.strictEqual(changes, 0)
   })
 
   it("gives another try after 120 s, and one slow step is then enough", () => {
-    const demotions = makeDemotions()
+    const demotions = makeDemotions({ slackSeconds: 0 })
     for (let step = 0; step < 5; step++) demotions.note("a", 100, 1, step)
     assert.strictEqual(demotions.of("a", 100)?.slowdown, 100)
     assert.deepEqual(demotions.retry(123), [])
@@ -187,5 +202,36 @@ describe("keepChain()", () => {
     assert.deepEqual(peers([near], [best, candidate("near", 0, 9, 990)]), ["best"])
     assert.deepEqual(peers([candidate("near", 2, 8, 990)], [best, candidate("near", 2, 8, 990)]), ["best"])
     assert.deepEqual(peers([], [best]), ["best"])
+  })
+})
+
+describe("makeLinkTable()", () => {
+  it("knows what is announced now, and tells what changed", () => {
+    const changes: Array<string> = []
+    const table = makeLinkTable((sender, receiver) => changes.push(`${sender}>${receiver}`))
+    const a = { peer: "a", nextHops: [{ peer: "b", roundTrip: 0.1 }] }
+    const more = { peer: "a", nextHops: [{ peer: "c", roundTrip: 0.3 }] }
+    table.look([a, more, { peer: "b" }])
+    assert.deepEqual(changes.splice(0), ["a>b", "a>c"])
+    table.look([a, more])
+    assert.deepEqual(changes, [])
+    const again = { peer: "a", nextHops: [{ peer: "b", roundTrip: 0.2 }] }
+    table.look([again, more])
+    assert.deepEqual(changes.splice(0), ["a>b"])
+    assert.strictEqual(table.servers.get("b")?.get("a"), 0.2)
+    table.look([again])
+    assert.deepEqual(changes.splice(0), ["a>c"])
+    table.look([])
+    assert.deepEqual(changes.splice(0), ["a>b"])
+    assert.strictEqual(table.servers.size, 0)
+  })
+
+  it("takes no links that make no sense, and no more than 64 of one peer", () => {
+    const table = makeLinkTable()
+    const nextHops = [Number.NaN, -1].map((roundTrip, index) => ({ peer: `bad${index}`, roundTrip }))
+    table.look([{ peer: "a", nextHops: [...nextHops, { peer: "a", roundTrip: 0 }] }])
+    assert.strictEqual(table.servers.size, 0)
+    table.look([{ peer: "b", nextHops: Array.from({ length: 1000 }, (_, n) => ({ peer: `p${n}`, roundTrip: 0 })) }])
+    assert.strictEqual(table.servers.size, 64)
   })
 })

@@ -1,7 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { Announcement } from "@swarm/protocol"
-import type { RoutePlan, RouteRequest } from "@swarm/routing"
-import { defaultCosts, makeBans, makeDemotions, makePings, makeRoutePlanner, planRoute } from "@swarm/routing"
+import type { Neighbours, RoutePlan, RouteRequest } from "@swarm/routing"
+import {
+  defaultCosts,
+  makeBans,
+  makeDemotions,
+  makeLinkTable,
+  makePings,
+  makeRoutePlanner,
+  planRoute
+} from "@swarm/routing"
 import { server } from "@swarm/routing/compliance"
 import { seeded } from "./support.ts"
 
@@ -20,34 +28,40 @@ describe("makeRoutePlanner()", () => {
     const bans = makeBans()
     const pings = makePings({ expirySeconds: 60 })
     const demotions = makeDemotions({ leastSteps: 2, retrySeconds: 40 })
-    const servers = new Map<string, Map<string, number>>()
     let now = 0
     const knowledge = {
       bans,
-      trips: { client: pings.roundTrips, servers },
+      trips: { client: pings.roundTrips },
       costs: defaultCosts,
       random,
       slowdownOf: (peer: string) => demotions.of(peer, now)?.slowdown ?? 1
     }
     const planner = makeRoutePlanner(knowledge)
     let names = 0
-    const announce = (peer: string): Announcement => {
+    const announce = (peer: string): Announcement & Neighbours => {
       const from = below(8)
-      return server(peer, from, Math.min(8, from + 1 + below(4)), {
-        decodeRate: [0, 500, 1000][below(3)] ?? 0,
-        freeTokens: below(4) === 0 ? 0 : 4096,
-        queue: below(2),
-        state: below(12) === 0 ? "draining" : "online"
-      })
+      const nextHops = Array.from({ length: below(4) }, () => ({
+        peer: `p${Math.max(0, names - below(28))}`,
+        roundTrip: below(4) / 20
+      }))
+      return {
+        ...server(peer, from, Math.min(8, from + 1 + below(4)), {
+          decodeRate: [0, 500, 1000][below(3)] ?? 0,
+          freeTokens: below(4) === 0 ? 0 : 4096,
+          queue: below(2),
+          state: below(12) === 0 ? "draining" : "online"
+        }),
+        ...(nextHops.length === 0 ? {} : { nextHops })
+      }
     }
     let known = Array.from({ length: 20 }, () => announce(`p${names++}`))
-    const found = { routes: 0, holes: 0, kept: 0 }
+    const found = { routes: 0, holes: 0, linked: 0 }
     let last: RoutePlan | undefined
     for (let change = 0; change < 10_000; change++) {
       now += random()
       const index = below(known.length)
       const { peer } = known[index] ?? server("nobody", 0, 1)
-      const kind = below(9)
+      const kind = below(8)
       if (kind === 0 && known.length < 28) known.push(announce(`p${names++}`))
       else if (kind === 1 && known.length > 10) known = known.filter((_, at) => at !== index)
       else if (kind === 2) known[index] = announce(peer)
@@ -55,15 +69,7 @@ describe("makeRoutePlanner()", () => {
       else if (kind === 4) bans.busy(peer, below(10), now)
       else if (kind === 5) bans.ok(peer)
       else if (kind === 6) pings.note(peer, below(5) / 10, now)
-      else if (kind === 7) demotions.note(peer, below(6), 1, now)
-      else {
-        const sender = known[below(known.length)]?.peer ?? peer
-        const senders = servers.get(peer) ?? new Map<string, number>()
-        if (below(3) === 0) senders.delete(sender)
-        else senders.set(sender, below(4) / 20)
-        servers.set(peer, senders)
-        planner.linkChanged(sender, peer)
-      }
+      else demotions.note(peer, below(6), 1, now)
       planner.changed(peer)
       for (const old of [...pings.expire(now), ...demotions.retry(now)]) planner.changed(old)
       const request: RouteRequest = {
@@ -75,14 +81,24 @@ describe("makeRoutePlanner()", () => {
         ...(below(6) === 0 ? { digest: `digest-p${below(names)}` } : {}),
         ...(last?._tag === "Route" && below(2) === 0 ? { previous: last.hops } : {})
       }
-      const expected = planRoute(request, { ...knowledge, announcements: known, now })
+      const links = makeLinkTable()
+      links.look(known)
+      const trips = { client: pings.roundTrips, servers: links.servers }
+      const expected = planRoute(request, { ...knowledge, trips, announcements: known, now })
       const plan = planner.plan(request, known, now)
       assert.deepEqual(essence(plan), essence(expected))
       last = plan
-      if (plan._tag === "Route") found.routes++
-      else found.holes++
+      if (plan._tag === "NoRoute") found.holes++
+      else {
+        found.routes++
+        const isLinked = plan.hops.some(({ peer }, index) =>
+          links.servers.get(peer)?.has(plan.hops[index - 1]?.peer ?? "")
+        )
+        if (isLinked) found.linked++
+      }
     }
     assert.isAbove(found.routes, 2000)
     assert.isAbove(found.holes, 500)
+    assert.isAbove(found.linked, 300)
   })
 })

@@ -9,6 +9,11 @@ import type { Session, Work } from "./Session.ts"
 
 /** Copies wait for so many tokens, or for the next `flushAll`. */
 const JOURNAL_TOKENS = 8
+/**
+ * Where steps are slower than this, bundles save nothing: each copy leaves at once, and the client sees by them where the time
+ * of a step goes.
+ */
+const SLOW_MILLISECONDS = 50
 
 interface Copies {
   readonly position: number
@@ -28,11 +33,13 @@ export interface Outlet {
 
 export const makeOutlet = (hiddenSize: number): Outlet => {
   const pending = new Map<Session, Copies>()
+  const copiedAt = new WeakMap<Session, number>()
 
   const flush = (session: Session): void => {
     const copies = pending.get(session)
     if (copies === undefined) return
     pending.delete(session)
+    copiedAt.set(session, performance.now())
     const { position, tokens, codec, payloads } = copies
     session.owner.notify(
       "journal",
@@ -53,7 +60,11 @@ export const makeOutlet = (hiddenSize: number): Outlet => {
     }
     copies.tokens += tokens
     copies.payloads.push(payload)
-    if (copies.tokens >= JOURNAL_TOKENS) flush(session)
+    const now = performance.now()
+    const last = copiedAt.get(session)
+    if (last === undefined) copiedAt.set(session, now)
+    const isSlow = last !== undefined && now - last >= SLOW_MILLISECONDS
+    if (copies.tokens >= JOURNAL_TOKENS || isSlow) flush(session)
   }
 
   const toClient = (session: Session, work: Work, rows: Float32Array): void => {
