@@ -28,6 +28,6 @@ console.log(chain(0))
 bans.failed("near", "the channel closed", 0)
 console.log(chain(1))
 console.log(chain(6))
-// prints: near -> rest, 37.0 ms a token
-// far -> rest, 114.3 ms a token
-// near -> rest, 37.0 ms a token
+// prints: near -> rest, 39.0 ms a token
+// far -> rest, 204.3 ms a token
+// near -> rest, 39.0 ms a token

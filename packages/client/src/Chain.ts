@@ -151,7 +151,7 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
       if (frame.kind === "output" && index === hops.length - 1) takeOutput(frame)
       else if (frame.kind === "journal") {
         hops[index + 1]?.journal.append({ ...frame.body, payload: frame.payload })
-        if (frame.body.position + frame.body.tokens === pending?.end) pace.copied(index, performance.now() / 1000)
+        pace.copied(index, frame.body.position + frame.body.tokens - 1, performance.now() / 1000)
         progressAt = performance.now()
       } else if (frame.kind === "sessionFault") {
         // of a chain that has been repaired since: it may speak of a hop that is gone
@@ -299,7 +299,7 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
     const [first] = hops
     if (first === undefined) throw new SessionClosed()
     const tokens = x.length / hiddenSize
-    if (tokens === 1 && repairing === undefined) pace.started(hops, performance.now() / 1000)
+    if (tokens === 1 && repairing === undefined) pace.started(hops, start, performance.now() / 1000)
     for (let row = 0; row < tokens; row += tools.chunk) {
       const count = Math.min(tools.chunk, tokens - row)
       const rows = encodeRows(codec, x.subarray(row * hiddenSize, (row + count) * hiddenSize), hiddenSize)

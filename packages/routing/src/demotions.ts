@@ -38,7 +38,10 @@ export interface Demotions {
 }
 
 interface Entry {
+  /** Seconds for each second promised, the slack allowed for. */
   ratio: number
+  /** The same without the slack is so many times as much. */
+  scale: number
   steps: number
   isDemoted: boolean
   at: number
@@ -49,6 +52,8 @@ const LIMIT = 16384
 
 /** One wild step counts no more than this. */
 const GREATEST_RATIO = 100
+/** Nor is any peer taken to be slower. */
+const GREATEST_SLOWDOWN = 1e6
 
 /**
  * Makes an empty list. Two thresholds apart, so that a peer near one of them does not come and go; after another try,
@@ -70,8 +75,9 @@ export const makeDemotions = (options: DemotionOptions = {}): Demotions => {
     note: (peer, seconds, promised, now) => {
       if (!(seconds >= 0 && promised > 0)) return false
       const ratio = Math.min(seconds / (promised + slackSeconds), GREATEST_RATIO)
-      const entry = entries.get(peer) ?? { ratio, steps: 0, isDemoted: false, at: now }
+      const entry = entries.get(peer) ?? { ratio, scale: 1, steps: 0, isDemoted: false, at: now }
       entry.ratio += weight * (ratio - entry.ratio)
+      entry.scale = (promised + slackSeconds) / promised
       entry.steps++
       entry.at = now
       entries.delete(peer)
@@ -85,7 +91,7 @@ export const makeDemotions = (options: DemotionOptions = {}): Demotions => {
     of: (peer, now) => {
       const entry = entries.get(peer)
       if (entry === undefined || !entry.isDemoted || entry.at + retrySeconds <= now) return undefined
-      const slowdown = entry.ratio
+      const slowdown = Math.min(entry.ratio * entry.scale, GREATEST_SLOWDOWN)
       return { slowdown, reason: `takes ${slowdown.toFixed(1)} times as long as it says` }
     },
     retry: (now) => {
@@ -95,7 +101,8 @@ export const makeDemotions = (options: DemotionOptions = {}): Demotions => {
         if (entry.isDemoted) again.push(peer)
         entries.delete(peer)
         // on probation: the next slow step demotes it again
-        if (entry.isDemoted) entries.set(peer, { ratio: restoreBelow, steps: leastSteps, isDemoted: false, at: now })
+        if (entry.isDemoted)
+          entries.set(peer, { ratio: restoreBelow, scale: 1, steps: leastSteps, isDemoted: false, at: now })
       }
       return again
     }

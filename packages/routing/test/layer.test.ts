@@ -139,7 +139,7 @@ describe("layer()", () => {
       assert.deepEqual(yield* peers(router), ["boasts"])
       yield* router.report("boasts", { _tag: "Step", seconds: 1 })
       assert.deepEqual(yield* peers(router), ["honest"])
-      const reason = "takes 10.0 times as long as it says"
+      const reason = "takes 20.0 times as long as it says"
       assert.deepEqual(said.slice(0, 2), [`boasts ${reason}`, "boasts undefined"])
       assert.lengthOf(said, 3)
     })

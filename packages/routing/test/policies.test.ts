@@ -55,7 +55,9 @@ describe("makeDemotions()", () => {
   it("does not blame a peer for some milliseconds, however little it promised", () => {
     const demotions = makeDemotions({ leastSteps: 1 })
     assert.isFalse(demotions.note("a", 0.02, 1e-6, 0))
-    assert.isTrue(demotions.note("b", 0.04, 1e-6, 0))
+    assert.isTrue(demotions.note("b", 0.05, 0.001, 0))
+    // What is reckoned with is what was seen
+    assert.approximately(demotions.of("b", 0)?.slowdown ?? 0, 50, 1e-9)
   })
 
   it("does not come and go between the two thresholds", () => {
