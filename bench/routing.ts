@@ -15,6 +15,7 @@ import {
   defaultCosts,
   LiveGraph,
   makeBans,
+  makeRoutePlanner,
   planRoute,
   preference,
   selectCandidates,
@@ -146,6 +147,34 @@ const scenario = (name: string, partial: boolean, links: Map<string, Map<string,
   })
 }
 
+/** The planner of the layer: every plan looks through all announcements for what is new; every second time, 100 servers announce themselves anew. */
+const planner = (): void => {
+  const made = makeRoutePlanner({ bans, trips: { client: roundTrips() }, costs: defaultCosts, random })
+  const request = { model: "model", blocks, tokens: 1024, bytes: 16_384 }
+  const known = [...announcements]
+  const [, first] = timed(() => made.plan(request, known, 1))
+  const same: Array<number> = []
+  const anew: Array<number> = []
+  for (let plan = 0; plan < 400; plan++) {
+    const isAnew = plan % 2 === 1
+    for (let peer = 0; isAnew && peer < 100; peer++) {
+      const index = below(servers)
+      const old = known[index]
+      if (old !== undefined) known[index] = { ...old, queue: below(3), freeTokens: below(8192) }
+    }
+    const [, time] = timed(() => made.plan(request, known, 1))
+    if (isAnew) anew.push(time)
+    else same.push(time)
+  }
+  print({
+    name: "planner",
+    servers,
+    firstMs: milliseconds(first),
+    planMs: quantiles(same),
+    with100NewMs: quantiles(anew)
+  })
+}
+
 const throughput = (): void => {
   const times = Array.from({ length: 12 }, () => {
     const request = { model: "model", blocks, tokens: 1024, goal: "throughput" } as const
@@ -160,4 +189,5 @@ scenario("whole spans, 300 servers with measured links", false, measured(300, 3)
 scenario("whole spans, all servers with measured links", false, measured(servers, 5))
 scenario("parts of spans", true, new Map())
 scenario("parts of spans, 300 servers with measured links", true, measured(300, 3))
+planner()
 throughput()

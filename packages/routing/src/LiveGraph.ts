@@ -18,7 +18,7 @@ import { blockCost, entryCost, returnCost } from "./weights.ts"
  * no nodes: of all that offer a range of blocks, only the cheapest makes an edge from boundary to boundary. So D* Lite works on as
  * many nodes as the model has blocks, and one state (with `partial`, one per block) of each server with a measured link.
  *
- * Costs are taken from `weighing` when a server is added or updated: say so when they change. Memory: 16 MB for 10,000 servers of 80 blocks.
+ * Costs are taken from `weighing` when a server is added or updated: say so when they change. Memory: 8 MB for 10,000 servers of 80 blocks.
  */
 export class LiveGraph {
   readonly #blocks: BlockRange
