@@ -1,11 +1,12 @@
 /**
- * Routes over a large swarm: from scratch by Dijkstra's algorithm, and kept up to date by D* Lite. 10,000 servers of an 80-block model, spans
- * of many lengths, known and unknown round trips.
+ * Routes over a large swarm: from scratch by Dijkstra's algorithm, and kept up to date by D* Lite. 10,000 servers of an
+ * 80-block model, spans of many lengths, known and unknown round trips.
  *
  *     node --import tsx --conditions=swarm-src bench/routing.ts [servers]
  *
- * "first" is what a client pays for its first route: it reads the announcements, builds the graph, searches. "update" is one change (a round trip
- * measured, a rate or queue announced, a server that comes or goes) and the next route. Both ways must give the same time per token.
+ * "first" is what a client pays for its first route: it reads the announcements, builds the graph, searches. "update"
+ * is one change (a round trip measured, a rate or queue announced, a server that comes or goes) and the next route.
+ * Both ways must give the same time per token.
  * @module
  */
 import type { Announcement } from "@swarm/protocol"
@@ -147,7 +148,10 @@ const scenario = (name: string, partial: boolean, links: Map<string, Map<string,
   })
 }
 
-/** The planner of the layer: every plan looks through all announcements for what is new; every second time, 100 servers announce themselves anew. */
+/**
+ * The planner of the layer: every plan looks through all announcements for what is new; every second time, 100 servers
+ * announce themselves anew.
+ */
 const planner = (): void => {
   const made = makeRoutePlanner({ bans, trips: { client: roundTrips() }, costs: defaultCosts, random })
   const request = { model: "model", blocks, tokens: 1024, bytes: 16_384 }

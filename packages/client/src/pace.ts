@@ -35,9 +35,10 @@ interface Step {
 }
 
 /**
- * Makes the clock of a chain. A hop's time is that from the copy (or output) of the one before to its own, less the copy's delay, less the round trip to
- * it: by the triangle inequality the way from hop to hop and back here is no longer. So what `tell` gets is the least that the compute can
- * have taken: who is far away is not called slow, and who is quick is seen as quicker than it is.
+ * Makes the clock of a chain. A hop's time is that from the copy (or output) of the one before to its own, less the
+ * copy's delay, less the round trip to it: by the triangle inequality the way from hop to hop and back here is no
+ * longer. So what `tell` gets is the least that the compute can have taken: who is far away is not called slow, and who
+ * is quick is seen as quicker than it is.
  */
 export const makePace = (tell: (peer: string, seconds: number) => void): Pace => {
   const totals = new Map<string, { seconds: number; steps: number }>()

@@ -13,10 +13,12 @@ const none: Heuristic = () => 0
 /**
  * D* Lite, in the form that computes a node anew only if the successor that it relied on got worse.
  *
- * Change the graph through this class. Costs are whole numbers at least 0, or Infinity for an edge that cannot be taken: sums of whole
- * numbers are exact, so distances are those of a search from scratch, to the bit. There must be no cycle of cost 0: its
- * nodes would keep one another at a distance that nothing else supports. `settle` visits only nodes whose distance changes, each at most twice.
- * @see S. Koenig, M. Likhachev, "D* Lite", AAAI 2002; its optimized version: "Fast replanning for navigation in unknown terrain", 2005
+ * Change the graph through this class. Costs are whole numbers at least 0, or Infinity for an edge that cannot be
+ * taken: sums of whole numbers are exact, so distances are those of a search from scratch, to the bit. There must be no
+ * cycle of cost 0: its nodes would keep one another at a distance that nothing else supports. `settle` visits only
+ * nodes whose distance changes, each at most twice.
+ * @see S. Koenig, M. Likhachev, "D* Lite", AAAI 2002; its optimized version: "Fast replanning for navigation in unknown
+ *   terrain", 2005
  */
 export class DStarLite {
   readonly #graph: Digraph
@@ -46,7 +48,9 @@ export class DStarLite {
     return this.#visits
   }
 
-  /** Distance from `node` to the goal. Right for the start and every node on a shortest path from it, after `settle`. */
+  /**
+   * Distance from `node` to the goal. Right for the start and every node on a shortest path from it, after `settle`.
+   */
   distance(node: number): number {
     return this.#distance[node] ?? Number.POSITIVE_INFINITY
   }
@@ -88,8 +92,8 @@ export class DStarLite {
   }
 
   /**
-   * Brings the distances up to date and returns that of the start, Infinity if the goal cannot be reached. Goes on through ties, so that
-   * every shortest path can be followed and not only one.
+   * Brings the distances up to date and returns that of the start, Infinity if the goal cannot be reached. Goes on
+   * through ties, so that every shortest path can be followed and not only one.
    */
   settle(): number {
     const graph = this.#graph

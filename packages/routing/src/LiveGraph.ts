@@ -14,11 +14,13 @@ import type { Weighing } from "./weights.ts"
 import { blockCost, entryCost, returnCost } from "./weights.ts"
 
 /**
- * The same graph as `buildGraph` makes, with the same chains, ties included, in another form. Servers whose links nobody measured are
- * no nodes: of all that offer a range of blocks, only the cheapest makes an edge from boundary to boundary. So D* Lite works on as
- * many nodes as the model has blocks, and one state (with `partial`, one per block) of each server with a measured link.
+ * The same graph as `buildGraph` makes, with the same chains, ties included, in another form. Servers whose links
+ * nobody measured are no nodes: of all that offer a range of blocks, only the cheapest makes an edge from boundary to
+ * boundary. So D* Lite works on as many nodes as the model has blocks, and one state (with `partial`, one per block) of
+ * each server with a measured link.
  *
- * Costs are taken from `weighing` when a server is added or updated: say so when they change. Memory: 8 MB for 10,000 servers of 80 blocks.
+ * Costs are taken from `weighing` when a server is added or updated: say so when they change. Memory: 8 MB for 10,000
+ * servers of 80 blocks.
  */
 export class LiveGraph {
   readonly #blocks: BlockRange
@@ -138,7 +140,10 @@ export class LiveGraph {
     }
   }
 
-  /** Of the servers that continue a best chain, the one that comes first. `state`: that of the server just left, if it has one. */
+  /**
+   * Of the servers that continue a best chain, the one that comes first. `state`: that of the server just left, if it
+   * has one.
+   */
   #next(start: number, block: number, state: number | undefined): number | undefined {
     let best: number | undefined
     const offer = (slot: number): void => {

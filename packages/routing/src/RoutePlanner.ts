@@ -18,8 +18,9 @@ const MOST_BLOCKS = 512
 /** The same decisions as `planRoute`, from graphs that are kept up to date. */
 export interface RoutePlanner {
   /**
-   * As `planRoute`. Announcements are told apart by identity: who changes one must replace the object. After the first request of its
-   * kind (model, blocks, tokens, bytes): O(announcements) to see what is new, and little for each that is.
+   * As `planRoute`. Announcements are told apart by identity: who changes one must replace the object. After the first
+   * request of its kind (model, blocks, tokens, bytes): O(announcements) to see what is new, and little for each that
+   * is.
    */
   readonly plan: (request: RouteRequest, announcements: Iterable<Announcement>, now: number) => RoutePlan
   /** Says that a ban, a round trip, the bandwidth or the slowdown of a peer is another now. */

@@ -25,16 +25,22 @@ export interface RouteRequest {
   readonly tokens: number
   /** Peers not to use, beyond those banned. Never used, whatever happens. */
   readonly exclude?: ReadonlyArray<string>
-  /** A replacement with this digest continues to the bit: one that serves exactly `blocks` is preferred above any latency. */
+  /**
+   * A replacement with this digest continues to the bit: one that serves exactly `blocks` is preferred above any
+   * latency.
+   */
   readonly digest?: string
   /**
-   * Whether a chain may use any part of a span. Servers of this version open sessions for their whole span only, so this is for
-   * planning, and for servers of your own. @default false
+   * Whether a chain may use any part of a span. Servers of this version open sessions for their whole span only, so
+   * this is for planning, and for servers of your own. @default false
    */
   readonly partial?: boolean
   /** Bytes on the wire of one step, for the transfer time over slow lines. @default 0 */
   readonly bytes?: number
-  /** The chain of the session before: kept while it is nearly the best, since its servers may still have the prefix in their caches. */
+  /**
+   * The chain of the session before: kept while it is nearly the best, since its servers may still have the prefix in
+   * their caches.
+   */
   readonly previous?: ReadonlyArray<Hop>
   /** `latency`: least time per token (decode). `throughput`: random by rate (training, prefill). @default "latency" */
   readonly goal?: "latency" | "throughput"
@@ -50,7 +56,10 @@ export type Outcome =
   | { readonly _tag: "Busy"; readonly retryAfter: number }
   /** A round trip between this client and the peer, in seconds, as it was measured: the router smooths it. */
   | { readonly _tag: "RoundTrip"; readonly seconds: number }
-  /** One token took so many seconds at the peer, queue included, way not: whoever is much slower than announced is demoted. */
+  /**
+   * One token took so many seconds at the peer, queue included, way not: whoever is much slower than announced is
+   * demoted.
+   */
   | { readonly _tag: "Step"; readonly seconds: number }
 
 /** A peer that could serve some of the blocks and was not considered. */
@@ -64,7 +73,10 @@ export interface LeftOut {
 /** Nobody (who is not banned) serves these blocks. *Later*: a server may come, or the ban of one may end. */
 export class NoRoute extends Data.TaggedError("NoRoute")<{
   readonly model: string
-  /** The ranges that nobody serves; where all are served but no chain of whole spans fits, the narrowest range that would join one. */
+  /**
+   * The ranges that nobody serves; where all are served but no chain of whole spans fits, the narrowest range that
+   * would join one.
+   */
   readonly missing: ReadonlyArray<BlockRange>
   /** Peers left out and why, for people; at most 32, those that come back first. */
   readonly banned: ReadonlyArray<LeftOut>
@@ -78,7 +90,10 @@ export class NoRoute extends Data.TaggedError("NoRoute")<{
 
 /** Routing as others see it. */
 export interface Service {
-  /** The best chain that covers `blocks` exactly with whole spans of servers. Reads discovery's `known`; never waits for the network. */
+  /**
+   * The best chain that covers `blocks` exactly with whole spans of servers. Reads discovery's `known`; never waits for
+   * the network.
+   */
   readonly route: (request: RouteRequest) => Effect.Effect<ReadonlyArray<Hop>, NoRoute>
   /** Says what happened with a peer. Never fails, never waits. */
   readonly report: (peer: string, outcome: Outcome) => Effect.Effect<void>

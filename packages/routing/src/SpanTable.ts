@@ -24,9 +24,9 @@ const lower = (row: Float64Array, below: Float64Array): void => {
 const LEAF = 64
 
 /**
- * A tournament over offers for each range [a, b) of [from, to): every node of a binary tree holds the least cost of its offers for each range.
- * A change touches the ranges of that offer only: O((64 + log offers) · ranges), one range for whole spans, n(n + 1) / 2 of a part
- * of n blocks with `partial`. Memory: 8 bytes for each range and 32 offers.
+ * A tournament over offers for each range [a, b) of [from, to): every node of a binary tree holds the least cost of its
+ * offers for each range. A change touches the ranges of that offer only: O((64 + log offers) · ranges), one range for
+ * whole spans, n(n + 1) / 2 of a part of n blocks with `partial`. Memory: 8 bytes for each range and 32 offers.
  */
 export class SpanTable {
   readonly #blocks: BlockRange
@@ -34,7 +34,10 @@ export class SpanTable {
   readonly #length: number
   readonly #ranges: number
   readonly #offers: Array<Offer | undefined> = []
-  /** Rows of the tree: 1 is the root, 2i and 2i + 1 are below i, the lowest are `#width` to `2 · #width - 1`. A missing row is all Infinity. */
+  /**
+   * Rows of the tree: 1 is the root, 2i and 2i + 1 are below i, the lowest are `#width` to `2 · #width - 1`. A missing
+   * row is all Infinity.
+   */
   #rows: Array<Float64Array | undefined> = [undefined, undefined]
   #width = 1
 
@@ -78,7 +81,10 @@ export class SpanTable {
     walk(1)
   }
 
-  /** Changes, adds or removes (undefined) the offer at `slot`; calls `changed` for each range whose least cost is another now. */
+  /**
+   * Changes, adds or removes (undefined) the offer at `slot`; calls `changed` for each range whose least cost is
+   * another now.
+   */
   set(slot: number, offer: Offer | undefined, changed: (from: number, to: number, cost: number) => void): void {
     const before = this.#offers[slot]
     this.#offers[slot] = offer

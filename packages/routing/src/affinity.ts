@@ -27,8 +27,9 @@ export const chainSeconds = (hops: ReadonlyArray<Candidate>, weighing: Weighing)
 }
 
 /**
- * The chain of `previous`, if all its servers are still candidates and it is nearly as good as `best`; else `best`. A session that goes on with
- * the servers of the one before finds its prefix in their caches, and two chains of about the same cost do not take turns.
+ * The chain of `previous`, if all its servers are still candidates and it is nearly as good as `best`; else `best`. A
+ * session that goes on with the servers of the one before finds its prefix in their caches, and two chains of about the
+ * same cost do not take turns.
  */
 export const keepChain = (
   previous: ReadonlyArray<Hop>,

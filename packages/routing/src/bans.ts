@@ -18,15 +18,18 @@ export interface Ban {
   /** Seconds until it ends. */
   readonly seconds: number
   /**
-   * Seconds until the peer may be tried where nobody else serves its blocks; 0: now. A failed peer stays out for `baseSeconds`
-   * after its last failure, a busy one to the end.
+   * Seconds until the peer may be tried where nobody else serves its blocks; 0: now. A failed peer stays out for
+   * `baseSeconds` after its last failure, a busy one to the end.
    */
   readonly strictSeconds: number
 }
 
 /** The list. `now` is in seconds of any clock that does not go back. */
 export interface Bans {
-  /** Bans for `baseSeconds · 2^n` after n failures without a success. What comes within `baseSeconds` of a failure is the same failure, seen by another session. */
+  /**
+   * Bans for `baseSeconds · 2^n` after n failures without a success. What comes within `baseSeconds` of a failure is
+   * the same failure, seen by another session.
+   */
   readonly failed: (peer: string, detail: string, now: number) => void
   /** Bans until `retryAfter` seconds are over. Does not count as a failure. */
   readonly busy: (peer: string, retryAfter: number, now: number) => void

@@ -72,7 +72,8 @@ export type Verdict =
 /**
  * Judges one announcement.
  *
- * @param inNeed Admit a peer whose failure is long enough ago, whatever is left of its ban: for blocks that nobody else serves.
+ * @param inNeed Admit a peer whose failure is long enough ago, whatever is left of its ban: for blocks that nobody else
+ *   serves.
  */
 export const judge = (
   announcement: Announcement,
@@ -116,8 +117,8 @@ export const judge = (
 }
 
 /**
- * Picks the announcements of the request's model whose whole span lies within the request's blocks; with `partial`, those that share
- * blocks with it. O(announcements), and n log n in those picked.
+ * Picks the announcements of the request's model whose whole span lies within the request's blocks; with `partial`,
+ * those that share blocks with it. O(announcements), and n log n in those picked.
  */
 export const selectCandidates = (
   announcements: Iterable<Announcement>,

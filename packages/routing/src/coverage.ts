@@ -8,7 +8,10 @@ interface Spanning {
   readonly blocks: BlockRange
 }
 
-/** Boundaries from which `to` can be reached by whole spans (with `partial`, by parts of them), `to` included. O(spans + blocks). */
+/**
+ * Boundaries from which `to` can be reached by whole spans (with `partial`, by parts of them), `to` included. O(spans +
+ * blocks).
+ */
 export const reachesEnd = (
   spans: ReadonlyArray<Spanning>,
   blocks: BlockRange,
@@ -50,8 +53,8 @@ const uncovered = (spans: ReadonlyArray<Spanning>, blocks: BlockRange): Array<Bl
 }
 
 /**
- * What keeps `spans` from covering `blocks` as a chain: the ranges that no span covers; if every block is covered but no chain of whole spans
- * fits, the narrowest range (the first of them) that would join one. Empty if there is a chain.
+ * What keeps `spans` from covering `blocks` as a chain: the ranges that no span covers; if every block is covered but
+ * no chain of whole spans fits, the narrowest range (the first of them) that would join one. Empty if there is a chain.
  */
 export const missingBlocks = (
   spans: ReadonlyArray<Spanning>,

@@ -15,7 +15,10 @@ export interface DemotionOptions {
   readonly weight?: number
   /** What a step may take besides its compute, such as the waking of processes. @default {0.01} */
   readonly slackSeconds?: number
-  /** A demoted peer is not used and so never seen again: it gets another try so many seconds after its last step. @default {120} */
+  /**
+   * A demoted peer is not used and so never seen again: it gets another try so many seconds after its last step.
+   * @default {120}
+   */
   readonly retrySeconds?: number
 }
 
@@ -29,7 +32,9 @@ export interface Demotion {
 
 /** The list. `now` is in seconds of any clock that does not go back. */
 export interface Demotions {
-  /** Takes a step in: it took `seconds` where `promised` were expected. True if the peer was demoted or restored by it. */
+  /**
+   * Takes a step in: it took `seconds` where `promised` were expected. True if the peer was demoted or restored by it.
+   */
   readonly note: (peer: string, seconds: number, promised: number, now: number) => boolean
   /** The demotion that holds now. */
   readonly of: (peer: string, now: number) => Demotion | undefined

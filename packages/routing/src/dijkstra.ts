@@ -103,8 +103,8 @@ class Heap {
 }
 
 /**
- * Distances from `source` to every node along `edges`; Infinity where there is no path. Given backward edges and the goal
- * as source, these are the distances to the goal. O((nodes + edges) · log edges).
+ * Distances from `source` to every node along `edges`; Infinity where there is no path. Given backward edges and the
+ * goal as source, these are the distances to the goal. O((nodes + edges) · log edges).
  * @see E. W. Dijkstra, "A note on two problems in connexion with graphs", Numerische Mathematik 1, 1959
  */
 export const dijkstra = (edges: Edges, source: number): Float64Array => {

@@ -1,10 +1,11 @@
 /**
  * The swarm graph, and the best chain through it from scratch.
  *
- * Nodes are the boundaries ("all blocks before b are done, the activations may go to any server") and the states ("this server
- * has just done block b - 1"). A boundary is entered at the cost of the way back to the client and left at that of the way from it: where
- * nobody measured the link between two servers, it is taken to be as long as the way over the client, and n servers
- * need n edges instead of n². A measured link is an edge from state to state. The shorter of both counts.
+ * Nodes are the boundaries ("all blocks before b are done, the activations may go to any server") and the states ("this
+ * server has just done block b - 1"). A boundary is entered at the cost of the way back to the client and left at that
+ * of the way from it: where nobody measured the link between two servers, it is taken to be as long as the way over the
+ * client, and n servers need n edges instead of n². A measured link is an edge from state to state. The shorter of both
+ * counts.
  * @module
  */
 import type { BlockRange } from "@swarm/protocol"
@@ -119,8 +120,9 @@ export interface Chain {
 }
 
 /**
- * The chain of least cost; undefined if there is none. Among equals: from the start on, the candidate that comes first, and as many
- * blocks of it as may be. The search goes from the goal backwards, so that the choice among equals is made from the start on.
+ * The chain of least cost; undefined if there is none. Among equals: from the start on, the candidate that comes first,
+ * and as many blocks of it as may be. The search goes from the goal backwards, so that the choice among equals is made
+ * from the start on.
  */
 export const shortestChain = (graph: SwarmGraph): Chain | undefined => {
   const { candidates, candidateOf, doneAt, goal, start } = graph

@@ -7,7 +7,10 @@
 export interface HedgeOptions {
   /** A request is late when it takes longer than this share of those before. @default {0.95} */
   readonly quantile?: number
-  /** Second requests for each first one, at most: late requests must not double the load of a swarm that is slow as a whole. @default {0.05} */
+  /**
+   * Second requests for each first one, at most: late requests must not double the load of a swarm that is slow as a
+   * whole. @default {0.05}
+   */
   readonly share?: number
   /** Requests remembered. @default {64} */
   readonly window?: number
@@ -62,8 +65,9 @@ export const makeHedge = (options: HedgeOptions = {}): Hedge => {
 }
 
 /**
- * Runs `first`; if it is late, `second` too, and gives the result that comes first. The other is told by its signal. A failure counts only
- * when nothing else runs: `first` failing early starts `second` at once and costs nothing of the share. Rejects with the last failure.
+ * Runs `first`; if it is late, `second` too, and gives the result that comes first. The other is told by its signal. A
+ * failure counts only when nothing else runs: `first` failing early starts `second` at once and costs nothing of the
+ * share. Rejects with the last failure.
  */
 export const hedged = <A>(
   hedge: Hedge,

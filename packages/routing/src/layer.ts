@@ -46,7 +46,8 @@ const firstReasons = (leftOut: ReadonlyArray<LeftOut>): ReadonlyArray<LeftOut> =
   leftOut.toSorted((a, b) => (a.seconds || Number.MAX_VALUE) - (b.seconds || Number.MAX_VALUE)).slice(0, MAX_REASONS)
 
 /**
- * Makes a router. The first `route` of a kind builds the graph, O(n log n) in the announcements of the model; later ones take in what changed.
+ * Makes a router. The first `route` of a kind builds the graph, O(n log n) in the announcements of the model; later
+ * ones take in what changed.
  */
 export const make = <R = never>(options: Options<R>): Effect.Effect<Service, never, R> =>
   Effect.gen(function* () {

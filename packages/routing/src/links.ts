@@ -22,8 +22,8 @@ export interface LinkTable {
 }
 
 /**
- * Makes an empty table. `changed` is called for each link that came, went or changed. O(announcements), and little for those that are new:
- * they are told apart by identity.
+ * Makes an empty table. `changed` is called for each link that came, went or changed. O(announcements), and little for
+ * those that are new: they are told apart by identity.
  */
 export const makeLinkTable = (changed: (sender: string, receiver: string) => void = () => {}): LinkTable => {
   const servers = new Map<string, Map<string, number>>()

@@ -62,8 +62,9 @@ const draw = <A>(items: ReadonlyArray<A>, weight: (item: A) => number, random: (
 }
 
 /**
- * Draws a chain: at each boundary one of the servers from which the end can be reached, with a probability in proportion to its
- * rate, so that the work of many requests is shared by speed. A server is used to its end. Undefined if there is no chain.
+ * Draws a chain: at each boundary one of the servers from which the end can be reached, with a probability in
+ * proportion to its rate, so that the work of many requests is shared by speed. A server is used to its end. Undefined
+ * if there is no chain.
  */
 export const sampleChain = (
   candidates: ReadonlyArray<Candidate>,
@@ -101,7 +102,9 @@ export const checkRequest = ({ blocks, tokens }: RouteRequest): void => {
   if (!(tokens >= 0)) throw new RangeError(`Cannot route for ${tokens} tokens`)
 }
 
-/** The best of the candidates that continue a lost hop to the bit: those that serve exactly its blocks, with its digest. */
+/**
+ * The best of the candidates that continue a lost hop to the bit: those that serve exactly its blocks, with its digest.
+ */
 export const exactChain = (
   candidates: Iterable<Candidate>,
   { blocks, digest }: RouteRequest,
@@ -126,8 +129,8 @@ export const exactChain = (
  * Plans the chain for `request`, from scratch.
  *
  * Banned peers are left out. If no chain is left, those are admitted whose last failure is at least the base ban ago,
- * however much longer they are banned: the only server of a block must not be lost for minutes, and a dead one is not tried more often
- * than that. Among them the least banned is preferred. Excluded and busy peers are never admitted.
+ * however much longer they are banned: the only server of a block must not be lost for minutes, and a dead one is not
+ * tried more often than that. Among them the least banned is preferred. Excluded and busy peers are never admitted.
  *
  * Throws `RangeError` if the request's blocks are not a range or its tokens not a count.
  */

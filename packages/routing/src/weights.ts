@@ -47,7 +47,10 @@ const way = (candidate: Candidate, weighing: Weighing): number => {
   return delay + transfer(bytes, bandwidthOf(candidate, weighing))
 }
 
-/** Time in a hop besides the way there and its compute: overhead, and penalties for lack of room and for a ban overlooked. */
+/**
+ * Time in a hop besides the way there and its compute: overhead, and penalties for lack of room and for a ban
+ * overlooked.
+ */
 const entrance = ({ hasRoom, banSeconds }: Candidate, { costs }: Weighing): number =>
   costs.overhead + (hasRoom ? 0 : costs.noRoom) + banSeconds
 

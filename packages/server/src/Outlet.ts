@@ -10,8 +10,8 @@ import type { Session, Work } from "./Session.ts"
 /** Copies wait for so many tokens, or for the next `flushAll`. */
 const JOURNAL_TOKENS = 8
 /**
- * Where steps are slower than this, bundles save nothing: each copy leaves at once, and the client sees by them where the time
- * of a step goes.
+ * Where steps are slower than this, bundles save nothing: each copy leaves at once, and the client sees by them where
+ * the time of a step goes.
  */
 const SLOW_MILLISECONDS = 50
 

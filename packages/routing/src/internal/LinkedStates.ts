@@ -22,8 +22,8 @@ interface Linked {
 }
 
 /**
- * Nodes and edges of servers between which a link was measured and of which one can follow the other. Their edges from boundary to boundary
- * are in the table of spans too, at the same cost.
+ * Nodes and edges of servers between which a link was measured and of which one can follow the other. Their edges from
+ * boundary to boundary are in the table of spans too, at the same cost.
  */
 export class LinkedStates {
   readonly #search: DStarLite
