@@ -60,6 +60,13 @@ describe("usage", () => {
     ["serve --model tiny --blocks 0:4,4:8 --announce ws://127.0.0.1:1", 2, /--announce takes one range/],
     ["generate --model ./nowhere.gguf --local --prompt x", 1, /"\.\/nowhere\.gguf"/],
     ["generate --model tiny --local --ids /nowhere.json", 1, /"\/nowhere\.json"/],
+    [
+      `generate --model ${FIXTURES}/families/bert --local --prompt x`,
+      1,
+      /bert is an encoder.*cannot be asked to generate/
+    ],
+    [`serve --model ${FIXTURES}/families/bert`, 1, /bert is an encoder.*cannot be served/],
+    [`generate --model ${FIXTURES}/families/gpt2 --local --prompt x`, 1, /there is no "tokenizer.json"/],
     ["bench --model tiny --prompt-tokens 5000", 1, /context of 1024 tokens/],
     ["bench --model tiny --swarm 9", 2, /--swarm must be at most 8/]
   ]
@@ -212,6 +219,15 @@ describe("generate", () => {
       done?.ids
     )
     assert.strictEqual(tokens.map(({ text }) => text).join(""), done?.text)
+  })
+
+  it("takes ids for a model without a tokenizer", async () => {
+    const model = path.join(FIXTURES, "families/mixtral")
+    const expected = openSafetensors(path.join(model, "expected.safetensors"))
+    const ids = writeIds("mixtral.json", integers(expected, "input_ids"))
+    const exact = ["--weights", "f32", "--activations", "f32", "--json", "--max-tokens", "48"]
+    const { events } = await run(["generate", "--model", model, "--local", "--ids", ids, ...exact])
+    assert.deepStrictEqual(events().at(-1)?.ids, integers(expected, "greedy_ids"))
   })
 
   it("repeats itself with a seed, and stops where it is told", async () => {

@@ -27,8 +27,8 @@ export const parameters = (architecture: Architecture): Parameters => {
 export type SizedFormat = Exclude<WeightFormat, "as-is">
 
 /**
- * Bytes of the weights of one block, the largest, as they are handed to the engine, norms and biases included. Kernels may pack them
- * wider (4-bit codes by up to a third), and f16 is held as f32.
+ * Bytes of the weights of one block, the largest, as they are handed to the engine, norms and biases included. Kernels may
+ * pack them wider (4-bit codes by up to a third), and f16 is held as f32.
  *
  * @param group values that share a scale in q4 and q8
  * @default {group} 32

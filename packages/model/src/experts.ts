@@ -2,7 +2,7 @@
  * A mixture of experts that computes only what was chosen.
  *
  * Rows are sorted by expert and cut into one piece for each, whose length is known only when the graph runs: the layers
- * of an expert that nobody chose see no rows and cost nothing. An expert that one row chose gets a second one, so that no
+ * of an expert that nobody chose see no rows. An expert that one row chose gets a second one, so that no
  * matmul sees one row (docs/numerics.md).
  * @module
  */
@@ -10,7 +10,7 @@ import { dataType, type Value } from "@swarm/onnx"
 import type { Experts } from "./Architecture.ts"
 import type { Operators } from "./internal/operators.ts"
 import { type Linear, type LinearOptions, makeLinear } from "./Linear.ts"
-import { type Mlp, mlp, mlpLinears, type PartOf } from "./mlp.ts"
+import { activated, inner, type Mlp, mlp, mlpLinears, type PartOf } from "./mlp.ts"
 
 /** The parameters of a mixture. */
 export interface ExpertLayers {
@@ -69,15 +69,8 @@ const mix = (operators: Operators, { mixture, router, experts: all }: ExpertLaye
   const tokens = graph.node("Shape", [x], { attributes: { start: { i: 1 }, end: { i: 2 } } })
   const rows = graph.node("Mod", [graph.node("Div", [order.entries, ints([perToken])]), tokens])
   const sorted = graph.node("Gather", [reshape(x, [-1, hidden]), rows])
-  const name = layerName(router)
-  const pieces = graph.nodes(
-    "Split",
-    [sorted, order.sizes],
-    all.map((_, expert) => `${name}/in_${expert}`),
-    { attributes: { axis: { i: 0 } } }
-  )
-  const results = all.map((layers, expert) => mlp(operators, layers, pieces[expert] ?? ""))
-  const joined = graph.node("Concat", results, { attributes: { axis: { i: 0 } } })
+  const pieces = cut(graph, sorted, order.sizes, all.length)
+  const joined = join(graph, lastLayers(operators, all, order.sizes, pieces))
   const own = reshape(graph.node("Gather", [joined, order.places]), [-1, perToken, hidden])
   const weighted = graph.node("Mul", [own, reshape(weights, [-1, perToken, 1])])
   return reshape(graph.node("ReduceSum", [weighted, ints([1])], { attributes: { keepdims: { i: 0 } } }), [
@@ -87,7 +80,46 @@ const mix = (operators: Operators, { mixture, router, experts: all }: ExpertLaye
   ])
 }
 
-const layerName = ({ initializers }: Linear): string => initializers[0]?.name ?? ""
+/**
+ * The results of all experts. Each has but its matrices as nodes of its own, since every node costs microseconds, with or
+ * without rows: what lies between the matrices is computed for all of them at once.
+ */
+const lastLayers = (
+  operators: Operators,
+  all: ReadonlyArray<Mlp>,
+  sizes: Value,
+  pieces: ReadonlyArray<Value>
+): ReadonlyArray<Value> => {
+  const { graph, splitLast } = operators
+  const [first] = all
+  if (first === undefined) return []
+  const results = all.map((layers, expert) => inner(operators, layers, pieces[expert] ?? ""))
+  // where formats let only some experts fuse gate and up
+  const alike = results.every(({ length }) => length === results[0]?.length)
+  const halves = alike
+    ? results
+    : results.map((own) => (own.length === 1 ? splitLast(own[0] ?? "", [first.size, first.size]) : own))
+  const columns = (halves[0] ?? []).map((_, i) =>
+    join(
+      graph,
+      halves.map((own) => own[i] ?? "")
+    )
+  )
+  const between = cut(graph, activated(operators, first, columns), sizes, all.length)
+  return all.map(({ down }, expert) => down.apply(operators, between[expert] ?? ""))
+}
+
+/** The rows of x, in pieces of `sizes`. */
+const cut = (graph: Operators["graph"], x: Value, sizes: Value, count: number): ReadonlyArray<Value> =>
+  graph.nodes(
+    "Split",
+    [x, sizes],
+    Array.from({ length: count }, (_, expert) => `${x}/of_${expert}`),
+    { attributes: { axis: { i: 0 } } }
+  )
+
+const join = (graph: Operators["graph"], pieces: ReadonlyArray<Value>): Value =>
+  graph.node("Concat", pieces, { attributes: { axis: { i: 0 } } })
 
 /** Probabilities and numbers of the chosen experts, both (1, tokens, perToken), the likeliest first. */
 const choose = ({ graph, ints }: Operators, { perToken, normalized }: Experts, scores: Value) => {

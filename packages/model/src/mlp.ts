@@ -46,12 +46,23 @@ export const makeMlp = (
 export const mlpLinears = ({ inner, down }: Mlp): ReadonlyArray<Linear> => [...inner, down]
 
 /** One feed-forward over x (..., hidden). */
-export const mlp = (operators: Operators, { inner, gated, size, activation, down }: Mlp, x: Value): Value => {
+export const mlp = (operators: Operators, layers: Mlp, x: Value): Value =>
+  layers.down.apply(operators, activated(operators, layers, inner(operators, layers, x)))
+
+/** What the inner layers make of x: gate and up as one value or as two, or up alone. */
+export const inner = (operators: Operators, layers: Mlp, x: Value): ReadonlyArray<Value> =>
+  layers.inner.map((layer) => layer.apply(operators, x))
+
+/** What the last layer reads, of the results of the inner ones. */
+export const activated = (
+  operators: Operators,
+  { gated, size, activation }: Mlp,
+  results: ReadonlyArray<Value>
+): Value => {
   const { graph } = operators
-  const results = inner.map((layer) => layer.apply(operators, x))
-  if (!gated) return down.apply(operators, activate(operators, activation, results[0] ?? ""))
+  if (!gated) return activate(operators, activation, results[0] ?? "")
   const [gate = "", up = ""] = results.length === 1 ? operators.splitLast(results[0] ?? "", [size, size]) : results
-  return down.apply(operators, graph.node("Mul", [activate(operators, activation, gate), up]))
+  return graph.node("Mul", [activate(operators, activation, gate), up])
 }
 
 /** act(x), element by element. */

@@ -97,11 +97,23 @@ export const blockParameters = (a: Architecture, index: number): number => sum(b
 /** Parameters of what lies outside of the blocks: embedding, final norm, head. */
 export const outsideParameters = (a: Architecture): number => sum(modelRoles(a))
 
-/** Shapes (rows, columns) of the matrices of block `index`; those of experts once for each. */
+/** Roles that are held in f32 whatever the weight format: see `makeExperts`. */
+const ROUTERS: ReadonlySet<BlockRole> = new Set<BlockRole>(["router", "shared.router"])
+
+/** Shapes (rows, columns) of the matrices of block `index` that take a weight format; those of experts once for each. */
 export const blockMatrices = (
   a: Architecture,
   index: number
 ): ReadonlyArray<readonly [rows: number, columns: number]> =>
-  [...blockRoles(a, index).values()].flatMap(({ shape: [rows, columns], experts = 1 }) =>
-    rows === undefined || columns === undefined ? [] : Array.from({ length: experts }, () => [rows, columns] as const)
+  [...blockRoles(a, index)].flatMap(
+    ([
+      role,
+      {
+        shape: [rows, columns],
+        experts = 1
+      }
+    ]) =>
+      rows === undefined || columns === undefined || ROUTERS.has(role)
+        ? []
+        : Array.from({ length: experts }, () => [rows, columns] as const)
   )

@@ -9,7 +9,7 @@ import { type Architecture, builtIn, type Model, registerFamily, rotaryFrequenci
 import { makeChain } from "./support/chain.ts"
 import { toGguf } from "./support/convert.ts"
 import { expectedOf, fixtures, open, relativeError, temporaryFolder } from "./support/fixtures.ts"
-import { conversions, convertFamily } from "./support/ggufFamilies.ts"
+import { conversions, convertFamily, gemma3 } from "./support/ggufFamilies.ts"
 import { value } from "./support/ggufFile.ts"
 
 /** Whether `model` gives the logits of the reference model `name`. */
@@ -49,6 +49,18 @@ describe("as GGUF", () => {
   it.each(Object.entries(conversions))("%s, as its converter writes it", async (name, conversion) => {
     const folder = path.join(fixtures, "families", name)
     await assertGives(open(convertFamily(folder, open(folder).architecture, conversion)), name)
+  })
+
+  it("gemma3: a block with a window, and the rotary embeddings of both kinds", async () => {
+    const folder = path.join(fixtures, "families/gemma3")
+    const { architecture } = open(folder)
+    const model = open(convertFamily(folder, architecture, gemma3))
+    const { ids, hidden } = expectedOf(folder, 3)
+    const chain = await makeChain(model, [0, 1], { activations: "f32" })
+    const x = model.embedding().lookup(ids)
+    const [y = x] = await chain.step(chain.open(ids.length), 0, x)
+    assert.isBelow(relativeError(y, hidden[1] ?? x), 1e-4)
+    assert.deepStrictEqual(model.architecture.rotaries, architecture.rotaries)
   })
 
   it("llama3 scaling as rotary factors", async () => {

@@ -24,10 +24,10 @@ export const run = ({ values }: Parsed<typeof generate.options>): Effect.Effect<
     }
     const { model, head, pipeline: open } = yield* openRunnable(values)
     yield* refuseEncoder(model, "asked to generate")
-    const tokenizer = values.ids === undefined ? model.tokenizer() : tokenizerIfAny(model)
+    const tokenizer = yield* tokenizerOf(model, values.ids !== undefined)
     const ids =
       values.ids === undefined
-        ? model.tokenizer().encode(values.prompt ?? "")
+        ? (tokenizer?.encode(values.prompt ?? "") ?? [])
         : yield* readIds(values.ids, model.vocabSize)
     const room = model.contextLength - ids.length
     if (room < 1) {
@@ -103,11 +103,10 @@ export const readIds = (file: string, vocabSize: number): Effect.Effect<Readonly
   })
 
 /** Ids need no tokenizer: without one they are generated and not shown as text. */
-const tokenizerIfAny = (model: Model): Tokenizer | undefined => {
-  try {
-    return model.tokenizer()
-  } catch (cause) {
-    if (cause instanceof TokenizerError) return undefined
-    throw cause
-  }
-}
+const tokenizerOf = (model: Model, optional: boolean): Effect.Effect<Tokenizer | undefined, unknown> =>
+  Effect.try({ try: () => model.tokenizer(), catch: (cause) => cause }).pipe(
+    Effect.catchIf(
+      (cause) => optional && cause instanceof TokenizerError,
+      () => Effect.succeed(undefined)
+    )
+  )

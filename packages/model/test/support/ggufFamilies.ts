@@ -139,6 +139,17 @@ const experts = ({ feedForward: { experts: mixture } }: Architecture, kind: stri
   [`${kind}.expert_feed_forward_length`, value.u32(mixture?.size ?? 0)] as const
 ]
 
+/** Its file cannot say that one block of three is without a window, as the reference model has it. */
+export const gemma3: Conversion = {
+  architecture: "gemma3",
+  metadata: (a) => [
+    ["gemma3.attention.sliding_window", value.u32(a.layers[0]?.window ?? 0)],
+    ["gemma3.rope.scaling.type", value.string("linear")],
+    ["gemma3.rope.scaling.factor", value.f32(8)]
+  ],
+  rules: [...llamaRules(false, plusOne), ...postNorms(plusOne)]
+}
+
 /** By the name of the reference model. */
 export const conversions: Readonly<Record<string, Conversion>> = {
   olmo2: { architecture: "olmo2", rules: [...llamaRules(false), ...postNorms()] },
