@@ -34,6 +34,8 @@ export interface Checkpoint {
   readonly tensors: ReadonlyMap<string, CheckpointTensor>
   /** `length` bytes of a tensor of the file from its byte `offset`. */
   readonly read: (name: string, offset: number, length: number) => Uint8Array
+  /** Names of tensors that say nothing, so that no architecture needs a place for them. */
+  readonly empty?: ReadonlySet<string>
   /** Where several tensors of the file make one: the file's own, and how its codes are to be read. */
   readonly stored?: { readonly tensors: Checkpoint["tensors"]; readonly encoding: string }
 }

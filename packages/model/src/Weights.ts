@@ -66,7 +66,7 @@ export const bindWeights = (checkpoint: Checkpoint, architecture: Architecture, 
   for (const { name, shape } of checkpoint.tensors.values()) {
     const taken = used.get(name)
     const values = shape.reduce((product, extent) => product * extent, 1)
-    if (taken === undefined && !isIgnored(name, architecture, dialect)) {
+    if (taken === undefined && !checkpoint.empty?.has(name) && !isIgnored(name, architecture, dialect)) {
       throw mismatch(
         name,
         `has no place in the architecture "${architecture.family}" with ${architecture.blocks} blocks`

@@ -396,6 +396,34 @@ describe("old files beside config.json", () => {
   })
 })
 
+describe("a bias that the architecture has not", () => {
+  const name = "gptq-4bit-g64-asym"
+  const biased = (value: number) =>
+    variant(quant(name), unchanged, (entries) => [
+      ...entries,
+      { name: `${DOWN}.bias`, type: "f32", shape: [128], data: new Float32Array(128).fill(value) }
+    ])
+  it("is nothing if it is zero", () => {
+    assert.strictEqual(open(biased(0)).blocks, open(reference(name)).blocks)
+  })
+  it("is an error if it is not", () => {
+    const error = openError(biased(1))
+    assert.strictEqual(error._tag, "WeightMismatch")
+    assert.match(error.message, /down_proj.bias/)
+  })
+})
+
+describe("a file of another name", () => {
+  it("is found if it is the only one", () => {
+    const name = "gptq-4bit-g64-asym"
+    const folder = variant(quant(name), unchanged)
+    fs.renameSync(path.join(folder, "model.safetensors"), path.join(folder, "gptq_model-4bit-64g.safetensors"))
+    assert.strictEqual(open(folder).digest, open(reference(name)).digest)
+    fs.writeFileSync(path.join(folder, "other.safetensors"), "")
+    assert.match(openError(folder).message, /model\.safetensors/)
+  })
+})
+
 describe("the digest", () => {
   it("tells how codes are read", () => {
     const name = "gptq-4bit-g32-act-asym"

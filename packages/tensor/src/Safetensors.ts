@@ -149,14 +149,23 @@ const readIndex = (file: string): ReadonlyMap<string, string> =>
     return names
   })
 
+/** `model.safetensors`, or the only file of its kind: quantizers have called theirs `gptq_model-4bit-128g.safetensors`. */
+const singleFile = (folder: string): string => {
+  const usual = path.join(folder, SINGLE)
+  if (fs.existsSync(usual) || !fs.existsSync(folder)) return usual
+  const [name, ...others] = fs.readdirSync(folder).filter((file) => file.endsWith(".safetensors"))
+  return name === undefined || others.length > 0 ? usual : path.join(folder, name)
+}
+
 /**
- * Opens the checkpoint of a folder: the shards that `model.safetensors.index.json` names, or else `model.safetensors`.
+ * Opens the checkpoint of a folder: the shards that `model.safetensors.index.json` names, or else `model.safetensors`, or
+ * else the only safetensors file.
  *
  * Throws {@link FormatError} as {@link openSafetensors}, and for a shard that is missing or lacks a tensor of the index.
  */
 export const openShards = (folder: string): Safetensors => {
   const index = path.join(folder, INDEX)
-  if (!fs.existsSync(index)) return openSafetensors(path.join(folder, SINGLE))
+  if (!fs.existsSync(index)) return openSafetensors(singleFile(folder))
   const shards = new Map<string, Safetensors>()
   const tensors = new Map<string, TensorEntry>()
   for (const [name, file] of readIndex(index)) {

@@ -9,7 +9,7 @@ import { readBitsandbytes } from "./bitsandbytes.ts"
 import { readFloats8 } from "./floats8.ts"
 import { readGptq } from "./gptq.ts"
 import { readMxfp4 } from "./mxfp4.ts"
-import { type Decoded, StoredTensors } from "./StoredTensors.ts"
+import { type CodedMatrix, type Decoded, StoredTensors } from "./StoredTensors.ts"
 
 /** Reads a checkpoint's matrices by what its configuration says about all of them. */
 type Method = (stored: StoredTensors, fields: Fields) => Decoded
@@ -53,5 +53,16 @@ export const decodeCheckpoint = (checkpoint: Checkpoint, fields: Fields | undefi
     if (tensors.has(tensor.name)) throw stored.fail(tensor.name, "is there twice, as floats and as codes")
     tensors.set(tensor.name, tensor)
   }
-  return { ...checkpoint, tensors, stored: { tensors: checkpoint.tensors, encoding } }
+  return {
+    ...checkpoint,
+    tensors,
+    empty: zeroBiases(stored, matrices),
+    stored: { tensors: checkpoint.tensors, encoding }
+  }
+}
+
+/** Biases of quantized layers that are zero: some quantizers write one for every layer, whether the model has it or not. */
+const zeroBiases = (stored: StoredTensors, matrices: ReadonlyArray<CodedMatrix>): ReadonlySet<string> => {
+  const names = matrices.map(({ tensor }) => tensor.name.replace(/weight$/, "bias"))
+  return new Set(names.filter((name) => stored.find(name) !== undefined && stored.floats(name).every((x) => x === 0)))
 }
