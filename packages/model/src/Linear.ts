@@ -128,7 +128,7 @@ export const makeLinear = (
   const inFeatures = first.weight.columns
   const outFeatures = parts.reduce((sum, part) => sum + part.weight.rows, 0)
   const weights = parts.map((part) => part.weight)
-  const wide = weights.every(({ tensor }) => tensor.matrix?.wideActivations)
+  const wide = form.encoding === "exact" && weights.every(({ tensor }) => tensor.matrix?.wideActivations)
   const shape = { inFeatures, outFeatures }
   const bias = biasInitializer(name, parts, outFeatures, outputs)
   const kernel =

@@ -2,7 +2,7 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { dequantize } from "@swarm/quant"
+import { dequantize, expand } from "@swarm/quant"
 import { FormatError, openSafetensors, type TensorToWrite, writeSafetensors } from "@swarm/tensor"
 import { Fields } from "../src/Fields.ts"
 import { type Model, type PlanOptions, readFloats, safetensorsCheckpoint, slice } from "../src/index.ts"
@@ -561,6 +561,48 @@ describe("matrices that no fixture has", () => {
     const expected = dequantize("MXFP4", bytes, new Float32Array(rows * columns))
     assert.deepStrictEqual(readFloats(slice(checkpoint, tensor)), expected)
     assert.deepStrictEqual(readFloats(slice(checkpoint, tensor, 3, 5)), expected.slice(3 * columns, 5 * columns))
+  })
+
+  it("NF4 whose blocks cross rows: 8-bit blocks of its values", () => {
+    const vectors = openSafetensors(path.join(fixtures, "quant/bitsandbytes.safetensors"))
+    const [rows, columns] = [170, 96]
+    const values = rows * columns
+    const state = JSON.stringify({ quant_type: "nf4", blocksize: 64, dtype: "float32", shape: [rows, columns] })
+    const bytes = new TextEncoder().encode(state)
+    const file = path.join(temporaryFolder(), "model.safetensors")
+    writeSafetensors(file, [
+      {
+        name: "a.weight",
+        type: "u8",
+        shape: [values / 2, 1],
+        data: vectors.read("nf4.64.packed").subarray(0, values / 2)
+      },
+      {
+        name: "a.weight.absmax",
+        type: "f32",
+        shape: [values / 64],
+        data: vectors.readFloat32("nf4.64.absmax").subarray(0, values / 64)
+      },
+      { name: "a.weight.quant_map", type: "f32", shape: [16], data: vectors.readFloat32("nf4.code") },
+      { name: "a.weight.quant_state.bitsandbytes__nf4", type: "u8", shape: [bytes.length], data: bytes }
+    ])
+    const fields = Fields.of(file, { quant_method: "bitsandbytes", load_in_4bit: true })
+    const checkpoint = decodeCheckpoint(safetensorsCheckpoint(file), fields)
+    const tensor = checkpoint.tensors.get("a.weight")
+    if (tensor?.matrix === undefined) throw new Error("no matrix")
+    const expected = vectors.readFloat32("nf4.64.dequantized").subarray(0, values)
+    assert.deepStrictEqual(readFloats(slice(checkpoint, tensor)), expected.slice())
+    assert.deepStrictEqual(readFloats(slice(checkpoint, tensor, 7, 9)), expected.slice(7 * columns, 9 * columns))
+    const [layout] = tensor.matrix.layouts
+    if (layout === undefined) throw new Error("no layout")
+    const blocks = expand(tensor.matrix.blocks(layout, 0, rows))
+    for (let at = 0; at < values; at += layout.blockSize) {
+      const of = (data: Float32Array) => data.subarray(at, at + layout.blockSize)
+      const greatest = Math.max(...of(expected).map(Math.abs))
+      const lost = Math.max(...of(blocks).map((value, i) => Math.abs(value - (expected[at + i] ?? 0))))
+      // what the note says, and the rounding of the scale
+      assert.isAtMost(lost, 0.00395 * greatest)
+    }
   })
 
   it("8-bit floats with a scale for each row, or one for all", () => {
