@@ -228,7 +228,7 @@ const lies: ReadonlyArray<
     },
     undefined,
     "WeightMismatch",
-    /up_proj.weight/
+    /(gate|up)_proj.weight/
   ],
   ["AWQ of another width", "awq-g32", set("bits", 8), undefined, "ConfigurationError", /bits/],
   ["AWQ for another kernel", "awq-g32", set("version", "gemv"), undefined, "ConfigurationError", /gemv/],

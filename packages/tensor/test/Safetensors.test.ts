@@ -207,6 +207,18 @@ describe("openShards", () => {
     }
     expect(failure(() => openShards(index({}))).message).toMatch(/empty/)
     expect(failure(() => openShards(index(null))).message).toMatch(/weight_map/)
-    expect(failure(() => openShards(folder)).message).toMatch(/ENOENT/)
+    expect(failure(() => openShards(path.join(folder, "none"))).message).toMatch(/ENOENT/)
+  })
+
+  it("takes the only file of a folder, whatever its name", () => {
+    const at = fs.mkdtempSync(path.join(folder, "only-"))
+    expect(failure(() => openShards(at)).file).toMatch(/model\.safetensors$/)
+    const entry = { name: "a", type: "u8", shape: [1] } as const
+    writeSafetensors(path.join(at, "gptq_model.safetensors"), [{ ...entry, data: Uint8Array.of(7) }])
+    expect(openShards(at).read("a")).toEqual(Uint8Array.of(7))
+    writeSafetensors(path.join(at, "other.safetensors"), [{ ...entry, data: Uint8Array.of(8) }])
+    expect(failure(() => openShards(at)).file).toMatch(/model\.safetensors$/)
+    writeSafetensors(path.join(at, "model.safetensors"), [{ ...entry, data: Uint8Array.of(9) }])
+    expect(openShards(at).read("a")).toEqual(Uint8Array.of(9))
   })
 })
