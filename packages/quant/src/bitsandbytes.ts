@@ -2,6 +2,7 @@
  * Quantizers of bitsandbytes: NF4, and the rows of LLM.int8; equal to its results to the bit.
  * @module
  */
+import type { CodebookBlocks } from "./codebook.ts"
 import { type DynamicBlocks, quantizeDynamic } from "./dynamicMap.ts"
 import { roundEven } from "./internal/groupGrid.ts"
 import { WeightError } from "./WeightError.ts"
@@ -31,26 +32,17 @@ export const nf4Values: Float32Array = Float32Array.of(
 
 const BORDERS = Float64Array.from({ length: 15 }, (_, i) => (nf4Values[i]! + nf4Values[i + 1]!) / 2)
 
-/** Values in NF4: value i = nf4Values[code i] * absmax[floor(i / block)]. */
-export interface Nf4Blocks {
-  readonly block: number
-  /** u8 (ceil(values / 2)): two codes a byte, the first in the high half. */
-  readonly packed: Uint8Array
-  /** f32 (ceil(values / block)): the greatest magnitude of each block. */
-  readonly absmax: Float32Array
-}
-
 /**
  * Rounds w: f32 (values), a matrix row after row, to the nearest of 16 values times the greatest magnitude of its block.
  * Fresh arrays; `w` is borrowed. A weight is off by at most 0.1521 of that magnitude. 10 ns a value.
  *
  * Throws `RangeError` for a block that is not a power of two from 32 to 4096, `WeightError` for NaN and infinities.
  */
-export const quantizeNf4 = (w: Float32Array, block = 64): Nf4Blocks => {
+export const quantizeNf4 = (w: Float32Array, block = 64): CodebookBlocks => {
   if (!(block >= 32 && block <= 4096 && Number.isInteger(Math.log2(block)))) {
     throw new RangeError(`Cannot quantize in blocks of ${block}: a power of two from 32 to 4096`)
   }
-  const packed = new Uint8Array(Math.ceil(w.length / 2))
+  const codes = new Uint8Array(Math.ceil(w.length / 2))
   const absmax = new Float32Array(Math.ceil(w.length / block))
   for (let b = 0; b < absmax.length; b++) {
     const end = Math.min((b + 1) * block, w.length)
@@ -60,21 +52,10 @@ export const quantizeNf4 = (w: Float32Array, block = 64): Nf4Blocks => {
       const value = greatest === 0 ? 0 : Math.fround(w[i]! / greatest)
       let code = 0
       for (let border = 0; border < 15; border++) if (value > BORDERS[border]!) code++
-      packed[i >> 1]! |= i % 2 === 0 ? code << 4 : code
+      codes[i >> 1]! |= i % 2 === 0 ? code << 4 : code
     }
   }
-  return { block, packed, absmax }
-}
-
-/** The values of NF4 blocks: f32 (values) into `out`. Throws `RangeError` for lengths that differ. */
-export const expandNf4 = ({ block, packed, absmax }: Nf4Blocks, out: Float32Array): Float32Array => {
-  if (packed.length !== Math.ceil(out.length / 2) || absmax.length !== Math.ceil(out.length / block)) {
-    throw new RangeError(`Cannot expand ${packed.length} bytes of NF4 into ${out.length} values`)
-  }
-  for (let i = 0; i < out.length; i++) {
-    out[i] = nf4Values[(packed[i >> 1]! >> (i % 2 === 0 ? 4 : 0)) & 15]! * absmax[Math.floor(i / block)]!
-  }
-  return out
+  return { codes, table: nf4Values, absmax, blockSize: block }
 }
 
 /**

@@ -4,8 +4,8 @@
  */
 export type { BlockLayout, BlockLinear, BlockLinearBytes } from "./BlockLinear.ts"
 export { expand, layoutOfLinear, linearBytes, sameLayout } from "./BlockLinear.ts"
-export type { Int8Rows, Nf4Blocks } from "./bitsandbytes.ts"
-export { expandNf4, nestAbsmax, nf4Values, quantizeInt8Rows, quantizeNf4 } from "./bitsandbytes.ts"
+export type { Int8Rows } from "./bitsandbytes.ts"
+export { nestAbsmax, nf4Values, quantizeInt8Rows, quantizeNf4 } from "./bitsandbytes.ts"
 export type { BlockType, BlockTypeInfo, QuantizedType } from "./blockTypes.ts"
 export { blockBytes, blockType, blockTypeName, blockTypes } from "./blockTypes.ts"
 export type { CodebookBlocks, IntegerTable } from "./codebook.ts"

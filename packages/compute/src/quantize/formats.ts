@@ -8,7 +8,6 @@ import {
   type GroupedWeights,
   gptq,
   gptqTensors,
-  nf4Values,
   quantizeInt8Rows,
   quantizeNf4,
   roundToNearest
@@ -100,9 +99,9 @@ const nf4 = ({ stem, rows, columns, order }: BlockMatrix, w: Float32Array): Quan
   const name = `${stem}.weight`
   return {
     tensors: [
-      { name, type: "u8", shape: [blocks.packed.length, 1], data: blocks.packed },
+      { name, type: "u8", shape: [blocks.codes.length, 1], data: blocks.codes },
       { name: `${name}.absmax`, type: "f32", shape: [blocks.absmax.length], data: blocks.absmax },
-      { name: `${name}.quant_map`, type: "f32", shape: [nf4Values.length], data: nf4Values },
+      { name: `${name}.quant_map`, type: "f32", shape: [blocks.table.length], data: blocks.table },
       { name: `${name}.quant_state.bitsandbytes__nf4`, type: "u8", shape: [text.length], data: text }
     ]
   }
