@@ -16,7 +16,10 @@ export const levels: ReadonlyArray<{ readonly purpose: string; readonly packages
     purpose: "decisions over services, and models made runnable",
     packages: ["compute", "discovery", "routing", "balancer"]
   },
-  { purpose: "the two ends of a session", packages: ["server", "client"] },
+  {
+    purpose: "the two ends of a session, and whole swarms in virtual time",
+    packages: ["server", "client", "simulator"]
+  },
   { purpose: "what people run", packages: ["gateway", "cli"] }
 ]
 
