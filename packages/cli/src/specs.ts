@@ -48,7 +48,8 @@ export const serve = {
   options: {
     ...model,
     blocks: text('"A:B" (blocks A to B-1), several as "0:10,20:30", or "auto" (default)', { value: "A:B" }),
-    "max-blocks": count("with auto: at most so many"),
+    "max-blocks": count("with auto: at most so many (default: what fits in free memory)"),
+    "balance-seconds": number("with auto: mean time between looks at whether to move (default 60)", { least: 0.1 }),
     listen: text("address to listen on (default ws://127.0.0.1:0); several ranges take the ports from there on", {
       value: "ADDR"
     }),
@@ -196,6 +197,34 @@ export const demo = {
   }
 } satisfies Spec
 
+export const simulate = {
+  name: "simulate",
+  summary: "Simulates a swarm in virtual time, as a scenario file says",
+  positional: "FILE",
+  options: { seed: count("another seed than the file's", { least: 0 }), ...json },
+  notes: [
+    "examples/scenarios/ has scenarios. Quality: throughput of the slowest block, as a share of all spread evenly."
+  ]
+} satisfies Spec
+
+export const plan = {
+  name: "plan",
+  summary: "Predicts what some machines would do with a model, and whether a swarm is worthwhile",
+  options: {
+    ...model,
+    machines: text("JSON: the machines and the network between them; see examples/scenarios/machines.json", {
+      value: "FILE"
+    }),
+    weights: numerics.weights,
+    group: numerics.group,
+    activations: numerics.activations,
+    threads: numerics.threads,
+    "one-row": numerics["one-row"],
+    "prompt-tokens": count("tokens before the first new one (default 128)"),
+    ...json
+  }
+} satisfies Spec
+
 /** A command with its implementation, imported when it is used. */
 export interface Command {
   readonly spec: Spec
@@ -222,5 +251,7 @@ export const commands: ReadonlyArray<Command> = [
   command(inspect, () => import("./commands/inspect.ts")),
   command(quantize, () => import("./commands/quantize.ts")),
   command(pull, () => import("./commands/pull.ts")),
-  command(bench, () => import("./commands/bench.ts"))
+  command(bench, () => import("./commands/bench.ts")),
+  command(plan, () => import("./commands/plan.ts")),
+  command(simulate, () => import("./commands/simulate.ts"))
 ]

@@ -24,6 +24,8 @@ export interface Server {
   readonly addresses: ReadonlyArray<string>
   readonly announcement: () => Announcement
   readonly status: () => Status
+  /** Other servers of the model: those that announce here, and those that discovery knows. */
+  readonly known: () => ReadonlyArray<Announcement>
   /**
    * Takes leave: no new sessions, those that run are told to move, and the directories know. Succeeds when the last
    * session has gone or `drainSeconds` are over.
@@ -159,6 +161,7 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
       addresses: addresses(),
       announcement,
       status,
+      known: () => directory.find(model.digest).filter(({ peer: other }) => other !== network.self),
       drain
     }
   })

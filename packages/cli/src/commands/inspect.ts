@@ -87,7 +87,9 @@ export const run = ({ values, positional }: Parsed<typeof inspect.options>): Eff
         }),
         output.dim(`  (with ${SESSIONS} sessions of ${tokens} tokens; q4 / 32: groups of 32 weights share a scale)`),
         "",
-        ...(asIs === undefined ? ["  there are no weights here: sizes are those of the description"] : kernels(matrices))
+        ...(asIs === undefined
+          ? ["  there are no weights here: sizes are those of the description"]
+          : kernels(matrices))
       ].join("\n")
     )
   })

@@ -11,11 +11,12 @@ import { Network } from "@swarm/transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type Parsed, UsageError } from "../args.ts"
-import { chooseBlocks } from "../autoBlocks.ts"
+import { keepPlaced } from "../keepPlaced.ts"
 import { engineLayer, serverLayer } from "../layers.ts"
 import { withLoadProgress } from "../loadProgress.ts"
 import { given, spanOptions } from "../numerics.ts"
 import { makeOutput, type Output, size } from "../output.ts"
+import { bytesPerBlock, chooseBlocks, chooseMove, countThatFits, likelyRate } from "../place.ts"
 import { listenAt, rangesOf } from "../ranges.ts"
 import { firstSignal } from "../runMain.ts"
 import { modelOf, refuseEncoder } from "../sessions.ts"
@@ -26,6 +27,12 @@ type Values = Parsed<typeof serve.options>["values"]
 
 /** Sessions are no longer than this by default, whatever the model could do. */
 const MOST_TOKENS = 4096
+/** Mean time between two looks at whether to move. */
+const BALANCE_SECONDS = 60
+/** Servers that start together look at the swarm one after the other. */
+const JOIN_JITTER_SECONDS = 1
+/** What is said before blocks are loaded lasts so long at least. */
+const JOINING_SECONDS = 30
 const LISTEN = "ws://127.0.0.1:0"
 
 export const run = ({ values }: Parsed<typeof serve.options>): Effect.Effect<void, unknown> =>
@@ -38,17 +45,20 @@ export const run = ({ values }: Parsed<typeof serve.options>): Effect.Effect<voi
       return yield* Effect.fail(
         new UsageError("--announce takes one range of --blocks: each range has its own address")
       )
-    const servers: Array<Server> = []
+    const servers: Array<() => Server> = []
     for (const [index, wanted] of ranges.entries()) {
       const listen = listenAt(values.listen ?? LISTEN, index)
-      servers.push(
-        yield* start(values, model, wanted, { listen, join: [...values.join, ...directory(servers)] }, output)
-      )
+      const join = [...values.join, ...directory(servers)]
+      if (wanted === "auto") servers.push((yield* keepAuto(values, model, output)).current)
+      else {
+        const server = yield* start(values, model, wanted, { listen, join }, output)
+        servers.push(() => server)
+      }
     }
     yield* stopped(values.parent)
     output.note("draining")
     yield* Effect.all(
-      servers.map(({ drain }) => drain),
+      servers.map((server) => server().drain),
       { concurrency: "unbounded" }
     )
     if (output.isJson) output.event({ event: "stopped" })
@@ -61,15 +71,59 @@ interface Place {
 }
 
 /** The first server of this process is a directory for the others: whoever asks it hears of all ranges. */
-const directory = ([first]: ReadonlyArray<Server>): ReadonlyArray<string> =>
-  first === undefined ? [] : [first.address]
+const directory = ([first]: ReadonlyArray<() => Server>): ReadonlyArray<string> =>
+  first === undefined ? [] : [first().address]
+
+/** A server that goes where it is needed. The first one of a swarm stays: others found the swarm by its address. */
+const keepAuto = (values: Values, model: Model, output: Output) => {
+  const count = counter(values, model)
+  return keepPlaced({
+    start: (range, turn) => {
+      // while it moves both servers listen; a port that was given and the one after it take turns
+      const listen = listenAt(values.listen ?? LISTEN, turn % 2)
+      return start(values, model, range ?? "auto", { listen, join: values.join }, output)
+    },
+    wish: (server) =>
+      values.join.length === 0 ? undefined : chooseMove(server.known(), server.announcement(), model, count()),
+    meanSeconds: values["balance-seconds"] ?? BALANCE_SECONDS,
+    onMoved: (from, to) => {
+      const [before, after] = [from.announcement().blocks, to.announcement().blocks]
+      output.event(
+        {
+          event: "moved",
+          from: [before.from, before.to],
+          to: [after.from, after.to],
+          peer: to.peer,
+          address: to.address
+        },
+        `moved   from ${before.from}:${before.to} to ${after.from}:${after.to}, where the swarm is weakest`
+      )
+    },
+    onFailed: ({ from, to }, cause) =>
+      output.note(`cannot move to ${from}:${to}: ${cause instanceof Error ? cause.message : String(cause)}`)
+  })
+}
+
+const sessionTokens = (values: Values, model: Model): number =>
+  Math.min(values["max-tokens"] ?? MOST_TOKENS, model.contextLength)
+
+/** How many blocks a server of `--blocks auto` can take now. The checkpoint is looked at once. */
+const counter = (values: Values, model: Model): (() => number) => {
+  const most = values["max-blocks"] ?? model.blocks
+  let blockBytes: number | undefined
+  return () => {
+    blockBytes ??= bytesPerBlock(model.span(0, model.blocks, spanOptions(values)))
+    const needs = { blockBytes, maxTokens: sessionTokens(values, model), kvBytes: values["kv-memory"] }
+    return Math.min(most, countThatFits(model, needs))
+  }
+}
 
 /** Loads and serves one range. */
 const start = (values: Values, model: Model, wanted: BlockRange | "auto", { listen, join }: Place, output: Output) =>
   Effect.gen(function* () {
     const started = performance.now()
     const context = yield* Layer.build(serverLayer(join))
-    const { from, to } = wanted === "auto" ? yield* Effect.provide(chooseAuto(values, model), context) : wanted
+    const { from, to } = wanted === "auto" ? yield* Effect.provide(chooseAuto(values, model, listen), context) : wanted
     output.progress({ event: "loading", blocks: [from, to] }, `loading blocks ${from}:${to} of ${model.name}`)
     const plan = model.span(from, to, spanOptions(values))
     for (const note of plan.notes) output.note(note)
@@ -85,7 +139,7 @@ const start = (values: Values, model: Model, wanted: BlockRange | "auto", { list
       model: { digest: model.digest, name: model.name, blocks: model.blocks },
       span,
       listen,
-      maxTokens: Math.min(values["max-tokens"] ?? MOST_TOKENS, model.contextLength),
+      maxTokens: sessionTokens(values, model),
       version,
       ...(values.announce.length === 0 ? {} : { announce: values.announce }),
       ...given({
@@ -143,13 +197,37 @@ const warnIfAlone = (output: Output) =>
     Effect.catchAll(refresh, ({ message }) => Effect.sync(() => output.note(`${message}; still trying`)))
   )
 
-const chooseAuto = (values: Values, model: Model) =>
+/** Chooses blocks and says so before they are loaded: who comes at the same time goes elsewhere. */
+const chooseAuto = (values: Values, model: Model, listen: string) =>
   Effect.gen(function* () {
     const discovery = yield* Discovery
-    yield* Network
-    if (values.join.length > 0) yield* discovery.refresh
-    const known = discovery.known().filter(({ model: digest }) => digest === model.digest)
-    return chooseBlocks(known, model.blocks, values["max-blocks"] ?? model.blocks)
+    const network = yield* Network
+    const count = counter(values, model)()
+    if (values.join.length === 0) return chooseBlocks([], model, count)
+    yield* Effect.sleep(1000 * JOIN_JITTER_SECONDS * Math.random())
+    yield* discovery.refresh
+    const known = discovery.known()
+    const blocks = chooseBlocks(known, model, count)
+    const rate = likelyRate(known)
+    yield* discovery.announce({
+      peer: network.self,
+      addresses: values.announce.length > 0 ? values.announce : [listen],
+      model: model.digest,
+      modelName: model.name,
+      modelBlocks: model.blocks,
+      blocks,
+      state: "joining",
+      decodeRate: rate,
+      prefillRate: rate,
+      digest: "",
+      freeTokens: 0,
+      maxTokens: sessionTokens(values, model),
+      sessions: 0,
+      queue: 0,
+      version,
+      timeToLive: JOINING_SECONDS
+    })
+    return blocks
   })
 
 /** Succeeds when the server is to stop: at a signal, or when the parent that watches it is gone. */
