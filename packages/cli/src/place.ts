@@ -59,4 +59,5 @@ export const chooseMove = (
   own: Announcement,
   model: Model,
   count: number
-): BlockRange | undefined => rebalanceWhole(own.peer, servers([...announcements, own], model), model.blocks, count).move
+): BlockRange | undefined =>
+  count < 1 ? undefined : rebalanceWhole(own.peer, servers([...announcements, own], model), model.blocks, count).move
