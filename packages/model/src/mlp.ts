@@ -6,7 +6,15 @@ import type { Value } from "@swarm/onnx"
 import type { Activation, FeedForward } from "./Architecture.ts"
 import type { BlockRole } from "./Family.ts"
 import { CONTRIB, type Operators } from "./internal/operators.ts"
-import { canFuse, inputOrder, type Linear, type LinearOptions, type LinearPart, makeLinear } from "./Linear.ts"
+import {
+  canFuse,
+  inputOrder,
+  type Linear,
+  type LinearOptions,
+  type LinearPart,
+  makeLinear,
+  type Rounding
+} from "./Linear.ts"
 
 /** down(act(gate x) * up x), or down(act(up x)). */
 export interface Mlp {
@@ -21,13 +29,14 @@ export interface Mlp {
 /** Where a role's matrix and bias come from. */
 export type PartOf = (role: BlockRole, expert?: number) => LinearPart
 
-/** The parameters of a feed-forward layer of width `size`. Reads nothing yet. */
+/** The parameters of a feed-forward layer of width `size`. `rounding` is that of the last matrix's inputs. Reads nothing yet. */
 export const makeMlp = (
   { kind, activation }: FeedForward,
   name: string,
   role: "mlp" | "expert" | "shared",
   size: number,
   options: LinearOptions,
+  rounding: Rounding,
   part: (role: BlockRole) => LinearPart
 ): Mlp => {
   const gated = kind === "gated"
@@ -39,7 +48,13 @@ export const makeMlp = (
     gated && canFuse(parts, options)
       ? [makeLinear(`${name}.gateUp`, parts, options, extras)]
       : roles.map((each, i) => makeLinear(`${name}.${each}`, parts.slice(i, i + 1), options, extras))
-  return { activation, size, inner, gated, down: makeLinear(`${name}.down`, [last], options, { ordered: true }) }
+  return {
+    activation,
+    size,
+    inner,
+    gated,
+    down: makeLinear(`${name}.down`, [last], options, { ordered: true, rounding })
+  }
 }
 
 /** The layers of one feed-forward. */
