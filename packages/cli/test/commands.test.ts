@@ -41,7 +41,7 @@ describe("usage", () => {
   it("--help lists the commands, within 80 columns", async () => {
     const { code, stdout } = await run(["--help"])
     assert.strictEqual(code, 0)
-    for (const name of ["demo", "serve", "generate", "chat", "logits", "perplexity", "inspect", "pull", "bench"])
+    for (const name of ["demo", "serve", "generate", "chat", "logits", "perplexity", "inspect", "quantize", "pull", "bench"])
       assert.match(stdout, new RegExp(`^  ${name} `, "m"))
     for (const line of stdout.split("\n")) assert.isAtMost(line.length, 80, line)
   })

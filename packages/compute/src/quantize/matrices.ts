@@ -73,6 +73,10 @@ const huggingFaceNaming = (weights: Weights, { blocks }: Architecture): Naming =
     for (const role of MATRICES) {
       const tensor = find(weights, role, block)?.tensor
       if (tensor === undefined) continue
+      // transposed, or rows of several roles in turn: a view that is not the checkpoint's own tensor
+      if (checkpoint.tensors.get(tensor.name) !== tensor) {
+        throw new RangeError(`"${tensor.name}" is stored in another layout than (outputs, inputs)`)
+      }
       const entry = found.get(tensor.name) ?? { tensor, roles: [] }
       entry.roles.push(role)
       found.set(tensor.name, entry)
