@@ -71,12 +71,15 @@ const huggingFaceNaming = (weights: Weights, { blocks }: Architecture): Naming =
   const matrices = (block: number): ReadonlyArray<BlockMatrix> => {
     const found = new Map<string, { readonly tensor: CheckpointTensor; readonly roles: Array<BlockRole> }>()
     for (const role of MATRICES) {
-      const tensor = find(weights, role, block)?.tensor
-      if (tensor === undefined) continue
-      // transposed, or rows of several roles in turn: a view that is not the checkpoint's own tensor
-      if (checkpoint.tensors.get(tensor.name) !== tensor) {
-        throw new RangeError(`"${tensor.name}" is stored in another layout than (outputs, inputs)`)
+      const source = find(weights, role, block)
+      if (source === undefined) continue
+      const { name, matrix } = source.tensor
+      if (matrix !== undefined) throw new RangeError(`"${name}" is quantized already`)
+      // transposed, or rows of several roles in turn: a view of what the checkpoint has
+      if (source.checkpoint !== checkpoint) {
+        throw new RangeError(`"${name}" is stored in another layout than (outputs, inputs)`)
       }
+      const tensor = checkpoint.tensors.get(name) ?? source.tensor
       const entry = found.get(tensor.name) ?? { tensor, roles: [] }
       entry.roles.push(role)
       found.set(tensor.name, entry)
