@@ -41,7 +41,18 @@ describe("usage", () => {
   it("--help lists the commands, within 80 columns", async () => {
     const { code, stdout } = await run(["--help"])
     assert.strictEqual(code, 0)
-    for (const name of ["demo", "serve", "generate", "chat", "logits", "perplexity", "inspect", "quantize", "pull", "bench"])
+    for (const name of [
+      "demo",
+      "serve",
+      "generate",
+      "chat",
+      "logits",
+      "perplexity",
+      "inspect",
+      "quantize",
+      "pull",
+      "bench"
+    ])
       assert.match(stdout, new RegExp(`^  ${name} `, "m"))
     for (const line of stdout.split("\n")) assert.isAtMost(line.length, 80, line)
   })
@@ -67,6 +78,9 @@ describe("usage", () => {
     ],
     [`serve --model ${FIXTURES}/families/bert`, 1, /bert is an encoder.*cannot be served/],
     [`generate --model ${FIXTURES}/families/gpt2 --local --prompt x`, 1, /there is no "tokenizer.json"/],
+    ["quantize --model tiny --to gptq --out ./new", 2, /--calibration is missing/],
+    ["quantize --model tiny --to q4 --act-order --out ./new", 2, /--act-order and --calibration are for --to gptq/],
+    ["quantize --model tiny --to q4 --out .", 1, /"\." holds something else|it holds something else/],
     ["bench --model tiny --prompt-tokens 5000", 1, /context of 1024 tokens/],
     ["bench --model tiny --swarm 9", 2, /--swarm must be at most 8/]
   ]
