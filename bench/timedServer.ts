@@ -46,7 +46,7 @@ const listenTcp = Effect.acquireRelease(
 )
 
 const layers = layerStatic({ addresses: [] }).pipe(
-  Layer.provideMerge(layerNetwork({ peer: `timed-${from}-${process.pid}`, software: "bench" })),
+  Layer.provideMerge(layerNetwork({ software: "bench" })),
   Layer.provide(layerWebSocket()),
   Layer.merge(layerEngine)
 )

@@ -52,7 +52,7 @@ const serve = Effect.gen(function* () {
   const ws = new WebSocketServer({ host: HOST, port: 0, perMessageDeflate: false })
   ws.on("connection", (socket) => socket.on("message", (message: Buffer) => socket.send(message)))
   yield* Effect.promise(() => new Promise<unknown>((resolve) => ws.once("listening", resolve)))
-  const network = yield* makeNetwork({ peer: "echo", software: "bench" })
+  const network = yield* makeNetwork({ software: "bench" })
   const address = yield* network.serve(`ws://${HOST}:0`, (connection) =>
     connection.receive((frame) => connection.notify("output", rows, frame.payload))
   )
@@ -148,7 +148,7 @@ const compare = Effect.gen(function* () {
   const child = fork(fileURLToPath(import.meta.url), ["echo"])
   yield* Effect.addFinalizer(() => Effect.sync(() => child.disconnect()))
   const at = yield* Effect.promise(() => new Promise<Addresses>((resolve) => child.once("message", resolve as never)))
-  const client = yield* makeNetwork({ peer: "client", software: "bench" })
+  const client = yield* makeNetwork({ software: "bench" })
   const connection = yield* client.connect(at.address)
   const ways = yield* Effect.promise(async () => [await rawTcp(at.tcp), await rawWebSocket(at.ws), ours(connection)])
 

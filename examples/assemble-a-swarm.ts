@@ -9,27 +9,27 @@ import { serve } from "@swarm/server"
 import { layerNetwork, layerWebSocket } from "@swarm/transport"
 import { Effect, Layer, Stream } from "effect"
 
-const network = (peer: string) => layerNetwork({ peer, software: "example" }).pipe(Layer.provide(layerWebSocket()))
+const network = () => layerNetwork({ software: "example" }).pipe(Layer.provide(layerWebSocket()))
 /** Each server has a network of its own and tells those at `join` of itself. */
-const serverLayer = (peer: string, join: ReadonlyArray<string>) =>
-  layerBootstrap({ addresses: join }).pipe(Layer.provideMerge(network(peer)))
+const serverLayer = (join: ReadonlyArray<string>) =>
+  layerBootstrap({ addresses: join }).pipe(Layer.provideMerge(network()))
 const clientLayer = (join: ReadonlyArray<string>) =>
   Client.layer().pipe(
     Layer.provide(Routing.layer({ known: Effect.map(Discovery, ({ known }) => known) })),
     Layer.provide(layerStatic({ addresses: join })),
-    Layer.provide(network("client"))
+    Layer.provide(network())
   )
 
 const program = Effect.gen(function* () {
   const model = yield* openModel("tiny")
-  const start = (peer: string, from: number, to: number, join: ReadonlyArray<string>) =>
+  const start = (from: number, to: number, join: ReadonlyArray<string>) =>
     Effect.gen(function* () {
       const span = yield* loadSpan(model, from, to)
-      const context = yield* Layer.build(serverLayer(peer, join))
+      const context = yield* Layer.build(serverLayer(join))
       return yield* serve({ model, span, listen: "ws://127.0.0.1:0", maxTokens: 256 }).pipe(Effect.provide(context))
     })
-  const first = yield* start("first", 0, 4, [])
-  yield* start("second", 4, 8, [first.address])
+  const first = yield* start(0, 4, [])
+  yield* start(4, 8, [first.address])
 
   const generate = Effect.gen(function* () {
     const swarm = yield* Client.Swarm

@@ -3,7 +3,8 @@
  */
 import { assert, it } from "@effect/vitest"
 import type { Service as Client } from "@swarm/client"
-import { encodeFrame, type Frame, type Kind, type Messages } from "@swarm/protocol"
+import { makeIdentity } from "@swarm/identity"
+import { encodeFrame, encodeRecord, type Frame, type Kind, type Messages } from "@swarm/protocol"
 import { encodeRows } from "@swarm/quant"
 import { makeTestSwarm, oracleSpan, type TestSwarm } from "@swarm/testing"
 import { type Connection, isRequestFailure, layerWebSocket, makeNetwork } from "@swarm/transport"
@@ -54,12 +55,13 @@ const closes = (made: WebSocket) =>
       )
   )
 
-const hello = () => encodeFrame("hello", 1, { versions: [1], peer: "stranger", software: "test" })
+const hello = () =>
+  encodeFrame("hello", 1, { versions: [2], peer: makeIdentity().peer, software: "test", nonce: new Uint8Array(16) })
 
 /** A well-spoken stranger. */
 const stranger = (address: string) =>
   Effect.gen(function* () {
-    const network = yield* makeNetwork({ peer: `stranger-${Math.random()}`, software: "test" })
+    const network = yield* makeNetwork({ software: "test" })
     const connection = yield* network.connect(address)
     const frames: Array<Frame> = []
     connection.receive((frame) => frames.push(frame))
@@ -101,7 +103,10 @@ describe("bytes that are no frames", () => {
     ["a frame with a flipped bit", good.map((byte, i) => (i === good.length - 2 ? byte ^ 4 : byte))],
     ["a length that lies", good.map((byte, i) => (i === 15 || i === 19 ? 0x7f : byte))],
     ["an unknown layout", good.map((byte, i) => (i === 8 ? 99 : byte))],
-    ["a version that nobody speaks", encodeFrame("hello", 1, { versions: [77], peer: "future", software: "test" })],
+    [
+      "a version that nobody speaks",
+      encodeFrame("hello", 1, { versions: [77], peer: "future", software: "test", nonce: new Uint8Array(16) })
+    ],
     [
       "a step before the hello",
       encodeFrame("step", 0, { session: "x", epoch: 1, position: 0, tokens: 1, codec: "f32", want: "last" }, rows(1))
@@ -200,8 +205,9 @@ describe("frames that make no sense", () => {
     Effect.gen(function* () {
       const { swarm, client, victim } = yield* setUp
       const { connection } = yield* stranger(victim.server.address)
+      const forged = { record: encodeRecord(victim.server.announcement(), Date.now(), makeIdentity()) }
       const refused = yield* Effect.promise(() =>
-        connection.request("announce", { ...victim.server.announcement(), peer: "somebody-else" }).then(
+        connection.request("announce", forged).then(
           () => undefined,
           (failure: unknown) => failure
         )

@@ -12,9 +12,7 @@ import { Effect, Layer } from "effect"
 
 /** A client that knows the servers at `addresses`, and opens sessions on them. Closed with the scope. */
 export const makeClient = (addresses: ReadonlyArray<string>) => {
-  const network = layerNetwork({ peer: `bench-${process.pid}-${performance.now()}`, software: "bench" }).pipe(
-    Layer.provide(layerWebSocket())
-  )
+  const network = layerNetwork({ software: "bench" }).pipe(Layer.provide(layerWebSocket()))
   const discovery = Layer.scoped(
     Discovery,
     Effect.flatMap(Network, (made) => makeStatic(made, { addresses }))

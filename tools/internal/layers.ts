@@ -5,7 +5,7 @@
 
 /** What a level is for, and its packages. A package may depend on lower levels only. */
 export const levels: ReadonlyArray<{ readonly purpose: string; readonly packages: ReadonlyArray<string> }> = [
-  { purpose: "numbers and graphs, without Effect", packages: ["tensor", "onnx"] },
+  { purpose: "numbers, graphs and keys, without Effect", packages: ["tensor", "onnx", "identity"] },
   { purpose: "formats and what crosses the wire, without Effect", packages: ["quant", "protocol"] },
   { purpose: "tensor parallelism", packages: ["tp-kernels"] },
   {

@@ -1,41 +1,55 @@
 /**
- * The layers that commands run on: the network over WebSocket, discovery by given addresses, routing, the engine.
+ * The layers that commands run on: the network, discovery by given addresses, routing, the engine.
  * @module
  */
-import { randomBytes } from "node:crypto"
 import { layer as layerClient, type Swarm } from "@swarm/client"
 import { Discovery, makeBootstrap, makeStatic } from "@swarm/discovery"
 import * as Engine from "@swarm/engine"
+import { makeIdentity } from "@swarm/identity"
 import { layer as layerRouting } from "@swarm/routing"
 import { layerNetwork, layerWebSocket, Network } from "@swarm/transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import { type Member, remembered } from "./membership.ts"
 import { version } from "./version.ts"
 
-const network = () =>
-  layerNetwork({ peer: randomBytes(16).toString("hex"), software: `swarm ${version}` }).pipe(
-    Layer.provide(layerWebSocket())
-  )
+const network = ({ identity, membership }: Member) =>
+  layerNetwork({
+    identity,
+    ...(membership === undefined ? {} : { membership }),
+    software: `swarm ${version}`
+  }).pipe(Layer.provide(layerWebSocket()))
+
+const lookup = (join: ReadonlyArray<string>, { membership }: Member) => ({
+  addresses: join,
+  ...(join.length === 0 ? {} : { memory: remembered(join, membership?.swarm) })
+})
 
 /** What a server needs besides its span. `join`: the directories to announce to. */
-export const serverLayer = (join: ReadonlyArray<string>): Layer.Layer<Network | Discovery> =>
+export const serverLayer = (join: ReadonlyArray<string>, member: Member): Layer.Layer<Network | Discovery> =>
   Layer.scoped(
     Discovery,
-    Effect.flatMap(Network, (made) => makeBootstrap(made, { addresses: join }))
-  ).pipe(Layer.provideMerge(network()))
+    Effect.flatMap(Network, (made) => makeBootstrap(made, lookup(join, member)))
+  ).pipe(Layer.provideMerge(network(member)))
+
+/** Who looks at the swarm that the servers at `join` know. */
+export const seekerLayer = (join: ReadonlyArray<string>, member: Member): Layer.Layer<Network | Discovery> =>
+  Layer.scoped(
+    Discovery,
+    Effect.flatMap(Network, (made) => makeStatic(made, lookup(join, member)))
+  ).pipe(Layer.provideMerge(network(member)))
 
 /** A client of the swarm that the servers at `join` know. */
-export const clientLayer = (join: ReadonlyArray<string>): Layer.Layer<Swarm | Discovery> => {
-  const discovery = Layer.scoped(
-    Discovery,
-    Effect.flatMap(Network, (made) => makeStatic(made, { addresses: join }))
-  )
+export const clientLayer = (
+  join: ReadonlyArray<string>,
+  member: Member = { identity: makeIdentity(), membership: undefined }
+): Layer.Layer<Swarm | Discovery> => {
   const routing = layerRouting({
     known: Effect.map(Discovery, ({ known }) => known),
     onDemotion: (peer, demotion) =>
-      console.error(`server ${peer.slice(0, 8)} ${demotion === undefined ? "gets another try" : demotion.reason}`)
+      console.error(`server ${peer.slice(-8)} ${demotion === undefined ? "gets another try" : demotion.reason}`)
   })
-  return layerClient().pipe(Layer.provide(routing), Layer.provideMerge(discovery), Layer.provide(network()))
+  return layerClient().pipe(Layer.provide(routing), Layer.provideMerge(seekerLayer(join, member)))
 }
 
 /** The engine; see `@swarm/engine`. */

@@ -6,6 +6,7 @@ import { type Chain, type ChainEvent, type ClientError, localPipeline, type Pipe
 import { type ComputeError, type Head, loadHead, loadSpan, type SpanOptions } from "@swarm/compute"
 import { Discovery } from "@swarm/discovery"
 import type { Engine, EngineError } from "@swarm/engine"
+import type { IdentityError, InviteError } from "@swarm/identity"
 import { type Model, type ModelError, openModel } from "@swarm/model"
 import type { BlockRange, WireCodec } from "@swarm/protocol"
 import * as Effect from "effect/Effect"
@@ -14,10 +15,11 @@ import type * as Scope from "effect/Scope"
 import { UsageError } from "./args.ts"
 import { blocksField, routeField } from "./eventFields.ts"
 import { clientLayer } from "./layers.ts"
+import { clientMember, type MemberValues } from "./membership.ts"
 import { codecOf, type NumericValues, spanOptions } from "./numerics.ts"
 import { CommandFailed, type Output } from "./output.ts"
 
-export interface WhereValues extends NumericValues {
+export interface WhereValues extends NumericValues, MemberValues {
   readonly model: string | undefined
   readonly join: ReadonlyArray<string>
   readonly local: boolean
@@ -37,7 +39,7 @@ export interface Runnable {
   readonly isLocal: boolean
 }
 
-type Failure = ModelError | EngineError | ComputeError | UsageError | CommandFailed
+type Failure = ModelError | EngineError | ComputeError | UsageError | CommandFailed | IdentityError | InviteError
 
 /** Opens the model named by `--model`. */
 export const modelOf = (values: {
@@ -86,7 +88,7 @@ const localBlocks = (model: Model, options: SpanOptions, cut: ReadonlyArray<Bloc
 
 const remoteBlocks = (model: Model, values: WhereValues) =>
   Effect.gen(function* () {
-    const context = yield* Layer.build(clientLayer(values.join))
+    const context = yield* Layer.build(clientLayer(values.join, yield* clientMember(values)))
     const [swarm, discovery] = yield* Effect.provide(Effect.all([Swarm, Discovery]), context)
     yield* discovery.refresh.pipe(Effect.mapError((cause) => new CommandFailed({ detail: cause.message })))
     const graceSeconds = values["grace-seconds"]

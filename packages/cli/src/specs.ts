@@ -23,13 +23,20 @@ const numerics = {
     "run single tokens as one row: faster alone, but results then depend on how text is cut and who shares a run"
   )
 }
+const member = {
+  identity: text("the key that says who this peer is, made if there is none (serve: default in the config folder)", {
+    value: "FILE"
+  }),
+  invite: text("to a private swarm: the invite, or a file that holds it (see swarm invite)", { value: "INVITE" })
+}
 const where = {
   join: texts("address of any server of the swarm; may be given several times", { value: "ADDR" }),
   local: flag("run all blocks in this process"),
   codec: text("activations on the wire (default f16; f32 with --activations f32)", {
     choices: ["f32", "f16", "bf16", "int8", "dynamic8", "int4"]
   }),
-  "grace-seconds": number("how long to wait for a server when nobody serves some blocks (default 4)", { least: 0 })
+  "grace-seconds": number("how long to wait for a server when nobody serves some blocks (default 4)", { least: 0 }),
+  ...member
 }
 const sampling = {
   temperature: number("0: always the likeliest token", { least: 0, value: "T" }),
@@ -55,6 +62,7 @@ export const serve = {
     }),
     announce: texts("address to announce instead of the one listened on", { value: "ADDR" }),
     join: where.join,
+    ...member,
     ...numerics,
     "max-tokens": count("greatest length of a session (default: the model's context, at most 4096)"),
     "kv-memory": bytes("memory for the KV caches of all sessions, such as 2GiB (default: 16 of the longest sessions)"),
@@ -225,6 +233,35 @@ export const plan = {
   }
 } satisfies Spec
 
+export const status = {
+  name: "status",
+  summary: "Shows who holds which blocks, how fast they are, and what is missing",
+  options: {
+    join: where.join,
+    watch: flag("show it again and again"),
+    every: number("with --watch: seconds in between (default 2)", { least: 0.1 }),
+    ...member,
+    ...json
+  }
+} satisfies Spec
+
+export const invite = {
+  name: "invite",
+  summary: "Makes an invite to a private swarm, or takes some back",
+  options: {
+    swarm: text("the swarm's key, made if there is none", { value: "FILE" }),
+    scope: text('"use" (default) or "serve", which includes it', { choices: ["use", "serve"] }),
+    days: number("how long it is good for (default: for ever)", { least: 0 }),
+    revoke: texts("id of an invite to take back", { value: "ID" }),
+    join: texts("with --revoke: a server to tell; it tells the others", { value: "ADDR" }),
+    ...json
+  },
+  notes: [
+    "A swarm is private if its servers are started with an invite: then nobody serves or uses it without one.",
+    "The list of revoked invites is kept beside the key, in FILE.revoked."
+  ]
+} satisfies Spec
+
 /** A command with its implementation, imported when it is used. */
 export interface Command {
   readonly spec: Spec
@@ -248,6 +285,8 @@ export const commands: ReadonlyArray<Command> = [
   command(chat, () => import("./commands/chat.ts")),
   command(logits, () => import("./commands/logits.ts")),
   command(perplexity, () => import("./commands/perplexity.ts")),
+  command(status, () => import("./commands/status.ts")),
+  command(invite, () => import("./commands/invite.ts")),
   command(inspect, () => import("./commands/inspect.ts")),
   command(quantize, () => import("./commands/quantize.ts")),
   command(pull, () => import("./commands/pull.ts")),

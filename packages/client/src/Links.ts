@@ -11,7 +11,8 @@ type Listener = (frame: Frame, connection: Connection) => void
 
 /** One for a client: all its sessions share the connections. */
 export interface Links {
-  readonly connect: (address: string) => Effect.Effect<Connection, DialError>
+  /** Fails if another peer than `peer` answers. */
+  readonly connect: (address: string, peer: string) => Effect.Effect<Connection, DialError>
   /** Sends frames of `session` to `listener` until the returned function is called. */
   readonly listen: (session: string, listener: Listener) => () => void
   /** Sessions that are listened to. */
@@ -35,8 +36,8 @@ export const makeLinks = (network: Network): Links => {
     }
   }
   return {
-    connect: (address) =>
-      Effect.tap(network.connect(address), (connection) => Effect.sync(() => connection.receive(receive))),
+    connect: (address, peer) =>
+      Effect.tap(network.connect(address, peer), (connection) => Effect.sync(() => connection.receive(receive))),
     listen: (session, listener) => {
       listeners.set(session, listener)
       return () => {

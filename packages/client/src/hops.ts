@@ -65,13 +65,9 @@ export const openHop = (
   journal: Journal
 ): Effect.Effect<OpenHop, HopFailure> =>
   Effect.gen(function* () {
-    const connection = yield* links.connect(hop.address).pipe(
-      Effect.mapError((cause): HopFailure => ({ hop, fault: elsewhere("next-gone", cause.message) })),
-      Effect.filterOrFail(
-        ({ peer }) => peer === hop.peer,
-        (): HopFailure => ({ hop, fault: elsewhere("next-gone", `another peer answers at "${hop.address}"`) })
-      )
-    )
+    const connection = yield* links
+      .connect(hop.address, hop.peer)
+      .pipe(Effect.mapError((cause): HopFailure => ({ hop, fault: elsewhere("next-gone", cause.message) })))
     const session = randomBytes(12).toString("hex")
     const opened = yield* Effect.tryPromise({
       try: () =>

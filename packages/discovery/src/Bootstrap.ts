@@ -14,6 +14,7 @@ import { Discovery, type Service } from "./Discovery.ts"
 import { tell } from "./internal/ask.ts"
 import type { LookupOptions } from "./internal/lookup.ts"
 import { makeLookup } from "./internal/lookup.ts"
+import { type Signed, signAnnouncement } from "./sign.ts"
 
 /** @see makeBootstrap */
 export interface BootstrapOptions extends LookupOptions {
@@ -75,9 +76,17 @@ export const makeBootstrap = (
       return all
     }
 
+    const signed = (announcement: Announcement): Effect.Effect<Signed, string> =>
+      Effect.try({
+        try: () => signAnnouncement(network, announcement, clock.unsafeCurrentTimeMillis()),
+        catch: (cause) => (cause instanceof Error ? cause.message : String(cause))
+      })
+
     const tellOne = (address: string, announcement: Announcement) =>
       Effect.gen(function* () {
-        const told = yield* Effect.either(tell(network, address, announcement, timeoutSeconds))
+        const told = yield* Effect.either(
+          Effect.flatMap(signed(announcement), ({ record }) => tell(network, address, record, timeoutSeconds))
+        )
         const state = progressOf(address)
         const every = options.announceEverySeconds ?? announcement.timeToLive / 3
         if (Either.isRight(told)) {
@@ -133,11 +142,12 @@ export const makeBootstrap = (
         yield* FiberHandle.clear(renewal)
         const last = current
         current = undefined
-        if (last !== undefined) yield* tellDue({ ...last, state: "draining" }, () => true)
+        if (last !== undefined) yield* tellDue({ ...last, state: "offline" }, () => true)
       })
     )
 
-    return { announce, withdraw, known: lookup.known, refresh: lookup.refresh }
+    const { standIns: _, ...asking } = lookup
+    return { announce, withdraw, ...asking }
   })
 
 /**
@@ -150,7 +160,7 @@ export const makeBootstrap = (
  * import { Effect, Layer } from "effect"
  *
  * const discovery = layerBootstrap({ addresses: ["ws://127.0.0.1:1", "ws://127.0.0.1:2"] }).pipe(
- *   Layer.provide(layerNetwork({ peer: "client", software: "example" })),
+ *   Layer.provide(layerNetwork({ software: "example" })),
  *   Layer.provide(layerWebSocket())
  * )
  * const program = Effect.flatMap(Discovery, ({ refresh }) => Effect.flip(refresh))

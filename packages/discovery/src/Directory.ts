@@ -2,32 +2,36 @@
  * The directory that every server runs: it takes announcements over connections and answers who serves what.
  * @module
  */
-import type { Announcement, Fault, Frame, FrameOf, Messages } from "@swarm/protocol"
-import { later, MAX_ANNOUNCEMENTS, MAX_BODY, never } from "@swarm/protocol"
-import type { Connection } from "@swarm/transport"
+import type { Announcement, Fault, Found, Frame, FrameOf, Messages } from "@swarm/protocol"
+import { elsewhere, later, MAX_ANNOUNCEMENTS, MAX_BODY, MAX_RECORD, never } from "@swarm/protocol"
+import type { Connection, Network } from "@swarm/transport"
 import { hostOf, reachableAddresses } from "./addresses.ts"
+import type { Heard } from "./Heard.ts"
 import { AnnouncementTable } from "./internal/AnnouncementTable.ts"
+import { vet } from "./internal/vet.ts"
+import { noRefusals, type RefusalReason, type Refusals } from "./Refusals.ts"
+import { signAnnouncement } from "./sign.ts"
 
 /** @see Directory */
 export interface DirectoryOptions {
-  /** Seconds of a clock that does not go back. @default {performance.now() / 1000} */
+  /** Seconds since 1970. @default {() => Date.now() / 1000} */
   readonly now?: () => number
   /** Peers that are remembered. @default {10000} */
   readonly maxEntries?: number
   /** Longer lifetimes are cut, in seconds. @default {600} */
   readonly maxTimeToLive?: number
-  /** More addresses of one peer are cut. @default {8} */
-  readonly maxAddresses?: number
   /** Requests of one connection in a second; more are put off. @default {20} */
   readonly maxRequestsPerSecond?: number
   /** Announcements in one answer; of more, a random choice. @default {MAX_ANNOUNCEMENTS} */
   readonly maxFound?: number
   /**
-   * What this server knows from others, with the time to live that is left (discovery's `known`). It is passed on, but yields to what a peer
-   * says here itself. @default {() => []}
+   * What this server knows from others (discovery's `heard`). It is passed on, but yields to what is newer here. @default {() => []}
    */
-  readonly learned?: () => ReadonlyArray<Announcement>
+  readonly learned?: () => ReadonlyArray<Heard>
 }
+
+/** Whose directory it is: what it needs of a network. */
+export type Keeper = Pick<Network, "identity" | "membership">
 
 /** Who says something: what the directory needs of a connection. */
 export type Speaker = Pick<Connection, "peer" | "remote">
@@ -36,31 +40,16 @@ export type Speaker = Pick<Connection, "peer" | "remote">
 export interface DirectoryCounts {
   /** Announcements taken. */
   accepted: number
-  /** Refused because they spoke for another peer. */
-  refusedIdentity: number
-  /** Refused because their texts are too long. */
-  refusedSize: number
-  /** Refused because the directory was full. */
-  refusedFull: number
+  /** Announcements refused. */
+  readonly refused: Refusals
   /** Requests put off because their connection makes too many. */
-  refusedRate: number
+  putOff: number
   /** Questions answered. */
   found: number
 }
 
-/** UTF-16 units in all texts of an announcement: ids, names and eight addresses are far shorter. */
-const MAX_TEXT = 4096
-
-/** Bytes of an announcement beside its texts, field names included. */
-const FIXED_BYTES = 320
-
-const textLength = ({ peer, model, modelName, digest, version, addresses }: Announcement): number =>
-  addresses.reduce((sum, address) => sum + address.length, 0) +
-  peer.length +
-  model.length +
-  modelName.length +
-  digest.length +
-  version.length
+/** Bytes of a found announcement beside its record, field names included. */
+const FIXED_BYTES = 64
 
 /** Moves a random choice of `count` items to the front (Fisher and Yates, cut short) and returns them. */
 const choose = <A>(items: Array<A>, count: number): Array<A> => {
@@ -74,14 +63,14 @@ const choose = <A>(items: Array<A>, count: number): Array<A> => {
 
 /**
  * Announcements of the peers that are connected or were lately, each until its time to live is over. One entry a peer: a new one
- * replaces the former. Who announces over a connection can speak only for the peer that said hello on it.
+ * replaces the former. Announcements are signed, and passed on as they came.
  *
  * @example A server's receiver
  * ```ts
  * import { Directory } from "@swarm/discovery"
- * import type { Connection } from "@swarm/transport"
+ * import type { Connection, Network } from "@swarm/transport"
  *
- * const directory = new Directory()
+ * const directory = new Directory({ identity: makeIdentity(), membership: undefined })
  * const onConnection = (connection: Connection) =>
  *   connection.receive((frame) => {
  *     if (directory.handle(frame, connection)) return
@@ -92,30 +81,25 @@ const choose = <A>(items: Array<A>, count: number): Array<A> => {
  */
 export class Directory {
   readonly #options: Required<DirectoryOptions>
+  readonly #keeper: Keeper
   readonly #table: AnnouncementTable
   readonly #rates = new WeakMap<Connection, { readonly since: number; requests: number }>()
   #own: Announcement | undefined
   /** Counters, for people and tests. */
-  readonly counts: DirectoryCounts = {
-    accepted: 0,
-    refusedIdentity: 0,
-    refusedSize: 0,
-    refusedFull: 0,
-    refusedRate: 0,
-    found: 0
-  }
+  readonly counts: DirectoryCounts = { accepted: 0, refused: noRefusals(), putOff: 0, found: 0 }
 
-  constructor(options: DirectoryOptions = {}) {
+  /** @param keeper Signs what this server says of itself, and in a private swarm knows who may announce. */
+  constructor(keeper: Keeper, options: DirectoryOptions = {}) {
+    this.#keeper = keeper
     this.#options = {
-      now: options.now ?? (() => performance.now() / 1000),
+      now: options.now ?? (() => Date.now() / 1000),
       maxEntries: options.maxEntries ?? 10_000,
       maxTimeToLive: options.maxTimeToLive ?? 600,
-      maxAddresses: options.maxAddresses ?? 8,
       maxRequestsPerSecond: options.maxRequestsPerSecond ?? 20,
       maxFound: Math.min(options.maxFound ?? MAX_ANNOUNCEMENTS, MAX_ANNOUNCEMENTS),
       learned: options.learned ?? (() => [])
     }
-    this.#table = new AnnouncementTable(this.#options.maxEntries)
+    this.#table = new AnnouncementTable(this.#options.maxEntries, this.#options.maxTimeToLive)
   }
 
   /** Sets what the server says of itself: it is in every answer, first, and does not expire. Undefined: it serves nothing. */
@@ -136,11 +120,11 @@ export class Directory {
 
   #answer(frame: FrameOf<"announce"> | FrameOf<"find">, connection: Connection): Messages["found"] | Fault | undefined {
     if (!this.#admit(connection)) {
-      this.counts.refusedRate++
+      this.counts.putOff++
       return later("overloaded", `At most ${this.#options.maxRequestsPerSecond} requests to the directory a second`, 1)
     }
     return frame.kind === "announce"
-      ? this.announce(frame.body, connection)
+      ? this.announce(frame.body.record, connection)
       : { announcements: this.find(frame.body.model) }
   }
 
@@ -148,7 +132,7 @@ export class Directory {
   #admit(connection: Connection): boolean {
     const now = this.#options.now()
     const rate = this.#rates.get(connection)
-    if (rate === undefined || now - rate.since >= 1) {
+    if (rate === undefined || now - rate.since >= 1 || now < rate.since) {
       this.#rates.set(connection, { since: now, requests: 1 })
       return true
     }
@@ -156,64 +140,92 @@ export class Directory {
   }
 
   /**
-   * Takes an announcement, or returns why not: `never` for one that speaks for another peer or is too long, `later` if the directory is full.
-   * A time to live of 0 takes the peer's entry back. Addresses that name every interface or loopback get the host at which the speaker is seen.
+   * Takes what a peer says of itself, or returns why not: `never` for a record that nobody will take, `elsewhere` for one that comes too late,
+   * `later` if the directory is full. Who speaks for another peer is refused, and who may not serve in this swarm. A time to live of 0 takes the
+   * peer's entry back; a goodbye (`offline`) is passed on as long as it lives.
    */
-  announce(announcement: Announcement, speaker: Speaker): Fault | undefined {
-    const { peer } = announcement
-    if (peer !== speaker.peer) {
-      this.counts.refusedIdentity++
-      return never("protocol", `Peer "${speaker.peer}" cannot announce for peer "${peer}"`)
-    }
-    if (textLength(announcement) > MAX_TEXT) {
-      this.counts.refusedSize++
-      return never("protocol", `An announcement has at most ${MAX_TEXT} characters in its texts`)
-    }
-    if (!(announcement.timeToLive > 0)) {
-      this.#table.delete(peer)
-      return undefined
-    }
-    const { now, maxTimeToLive, maxAddresses } = this.#options
-    const addresses = reachableAddresses(announcement.addresses, hostOf(speaker.remote)).slice(0, maxAddresses)
-    const expiresAt = now() + Math.min(announcement.timeToLive, maxTimeToLive)
-    if (!this.#table.put({ ...announcement, addresses }, expiresAt, "direct", now())) {
-      this.counts.refusedFull++
-      return later("overloaded", `The directory has ${this.#options.maxEntries} entries, its limit`, 10)
-    }
+  announce(record: Uint8Array, speaker: Speaker): Fault | undefined {
+    const { maxTimeToLive } = this.#options
+    const { membership } = this.#keeper
+    const now = this.#options.now()
+    const signed = vet(record, { now, membership, maxTimeToLive, table: this.#table })
+    if (typeof signed === "string") return this.#refuse(signed)
+    const { announcement, issuedAt } = signed
+    if (announcement.peer !== speaker.peer) return this.#refuse("identity")
+    if (issuedAt <= (this.#table.issuedAt(announcement.peer) ?? -1)) return this.#refuse("replayed")
+    const seen = hostOf(speaker.remote)
+    const addresses = reachableAddresses(announcement.addresses, seen)
+    const refused = this.#table.put(signed, record, { saidAt: now, isDirect: true, addresses, seen }, now)
+    if (refused !== undefined) return this.#refuse(refused)
     this.counts.accepted++
     return undefined
   }
 
-  /**
-   * Announcements of a model ("" = all): the own one, those that peers made here, then what was learned elsewhere, each with the
-   * time to live that is left. O(entries).
-   */
-  find(model: string): ReadonlyArray<Announcement> {
-    this.counts.found++
-    const { now, learned, maxFound } = this.#options
-    const byPeer = new Map<string, Announcement>()
-    for (const announcement of learned()) byPeer.set(announcement.peer, announcement)
-    for (const announcement of this.#table.live(now())) byPeer.set(announcement.peer, announcement)
-    if (this.#own !== undefined) byPeer.delete(this.#own.peer)
-    const others = [...byPeer.values()]
-    const matching = model === "" ? others : others.filter((announcement) => announcement.model === model)
-    const ownMatches = this.#own !== undefined && (model === "" || this.#own.model === model)
-    const first = ownMatches && this.#own !== undefined ? [this.#own] : []
-    return withinBody([...first, ...choose(matching, maxFound - first.length)])
+  #refuse(reason: RefusalReason): Fault {
+    this.counts.refused[reason]++
+    if (reason === "full") {
+      return later("overloaded", `The directory has ${this.#options.maxEntries} entries, its limit`, 10)
+    }
+    return FAULTS[reason]
   }
 
-  /** Peers that are remembered. */
+  /**
+   * Announcements of a model ("" = all): the own one, those that peers made here, then what was learned elsewhere; of two from one peer the
+   * newer. O(entries).
+   */
+  find(model: string): ReadonlyArray<Found> {
+    this.counts.found++
+    const { now, learned, maxFound } = this.#options
+    const byPeer = new Map<string, Heard>()
+    for (const heard of learned()) {
+      const { peer } = heard.announcement
+      if (heard.issuedAt > (this.#table.issuedAt(peer) ?? -1)) byPeer.set(peer, heard)
+    }
+    for (const heard of this.#table.live(now())) {
+      const { peer } = heard.announcement
+      if (!byPeer.has(peer)) byPeer.set(peer, heard)
+    }
+    const own = this.#own
+    if (own !== undefined) byPeer.delete(own.peer)
+    const matches = (announcement: Announcement): boolean => model === "" || announcement.model === model
+    const first =
+      own !== undefined && matches(own)
+        ? [{ record: signAnnouncement(this.#keeper, own, now() * 1000).record, age: 0 }]
+        : []
+    const matching = [...byPeer.values()].filter(({ announcement }) => matches(announcement))
+    const others = choose(matching, maxFound - first.length)
+    return withinBody([
+      ...first,
+      ...others.map(({ record, age, seen }) => ({ record, age, ...(seen === undefined ? {} : { seen }) }))
+    ])
+  }
+
+  /** Peers that are known and have not said goodbye. O(entries). */
   get size(): number {
-    return this.#table.size
+    return this.#table.live(this.#options.now()).filter(({ announcement }) => announcement.state !== "offline").length
   }
 }
 
-/** As many from the front as a frame can carry, at three bytes a character. */
-const withinBody = (announcements: ReadonlyArray<Announcement>): ReadonlyArray<Announcement> => {
+const FAULTS: { readonly [R in Exclude<RefusalReason, "full">]: Fault } = {
+  oversized: never("protocol", `An announcement has at most ${MAX_RECORD} bytes`),
+  malformed: never("protocol", "The announcement cannot be read"),
+  forged: never("unauthorized", "The announcement is not signed by the peer that it names"),
+  future: elsewhere(
+    "protocol",
+    "The announcement was made in the future: the clock of the peer, or this one, is wrong"
+  ),
+  expired: elsewhere("protocol", "The announcement has expired: the clock of the peer, or this one, is wrong"),
+  replayed: elsewhere("protocol", "The peer announced something newer before"),
+  identity: never("unauthorized", "A peer cannot announce for another"),
+  unauthorized: never("unauthorized", "This swarm is private, and the peer has no invite to serve")
+}
+
+/** As many from the front as a frame can carry. */
+const withinBody = (found: ReadonlyArray<Found>): ReadonlyArray<Found> => {
   let bytes = 0
-  const last = announcements.findIndex((announcement) => {
-    bytes += FIXED_BYTES + 3 * textLength(announcement) + 8 * announcement.addresses.length
+  const last = found.findIndex(({ record, seen }) => {
+    bytes += FIXED_BYTES + record.length + 3 * (seen?.length ?? 0)
     return bytes > MAX_BODY
   })
-  return last === -1 ? announcements : announcements.slice(0, last)
+  return last === -1 ? found : found.slice(0, last)
 }

@@ -18,11 +18,10 @@ export interface StaticOptions extends LookupOptions {}
  * Scoped: a background fiber renews what is known while somebody reads it.
  */
 export const makeStatic = (network: Network, options: StaticOptions): Effect.Effect<Service, never, Scope.Scope> =>
-  Effect.map(makeLookup(network, options), ({ known, refresh }) => ({
+  Effect.map(makeLookup(network, options), ({ standIns: _, ...lookup }) => ({
     announce: () => Effect.void,
     withdraw: Effect.void,
-    known,
-    refresh
+    ...lookup
   }))
 
 /**
@@ -35,7 +34,7 @@ export const makeStatic = (network: Network, options: StaticOptions): Effect.Eff
  * import { Effect, Layer } from "effect"
  *
  * const discovery = layerStatic({ addresses: ["memory:server"] }).pipe(
- *   Layer.provide(layerNetwork({ peer: "client", software: "example" })),
+ *   Layer.provide(layerNetwork({ software: "example" })),
  *   Layer.provide(layerMemory)
  * )
  * const program = Effect.flatMap(Discovery, ({ known }) => Effect.sync(() => known().length))

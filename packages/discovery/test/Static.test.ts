@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Discovery, layerStatic, makeStatic } from "@swarm/discovery"
 import { layerMemory, layerNetwork } from "@swarm/transport"
 import { Effect, Layer } from "effect"
-import { announcement, fresh, makeClient, makePeer, pass, settle } from "./support.ts"
+import { announcement, fresh, idOf, makeClient, makePeer, pass, settle, signedBy } from "./support.ts"
 
 describe("makeStatic()", () => {
   it.scoped("merges what several servers serve and know", () =>
@@ -10,12 +10,12 @@ describe("makeStatic()", () => {
       const [a, b] = [yield* makePeer(fresh("a")), yield* makePeer(fresh("b"))]
       a.directory.setOwn(announcement(a.peer))
       b.directory.setOwn(announcement(b.peer))
-      b.directory.announce(announcement("c"), { peer: "c", remote: "memory:c" })
+      b.directory.announce(signedBy("c").record, { peer: idOf("c"), remote: "memory:c" })
       const discovery = yield* makeStatic(yield* makeClient(fresh("client")), { addresses: [a.address, b.address] })
       yield* discovery.refresh
       assert.sameMembers(
         discovery.known().map(({ peer }) => peer),
-        [a.peer, b.peer, "c"]
+        [a.peer, b.peer, idOf("c")]
       )
     })
   )
@@ -43,18 +43,18 @@ describe("makeStatic()", () => {
     Effect.gen(function* () {
       const a = yield* makePeer(fresh("a"), {}, "ws://10.0.0.7:4000")
       a.directory.setOwn(announcement(a.peer, { addresses: ["ws://0.0.0.0:9999", "ws://public.example:4000"] }))
-      a.directory.announce(announcement("b", { addresses: ["ws://127.0.0.1:4001"] }), {
-        peer: "b",
+      a.directory.announce(signedBy("b", { addresses: ["ws://127.0.0.1:4001"] }).record, {
+        peer: idOf("b"),
         remote: "ws://127.0.0.1:5"
       })
-      a.directory.announce(announcement("c", { addresses: ["ws://0.0.0.0:4001"] }), { peer: "c", remote: "?" })
-      a.directory.announce(announcement("d", { addresses: ["memory:d"] }), { peer: "d", remote: "?" })
+      a.directory.announce(signedBy("c", { addresses: ["ws://0.0.0.0:4001"] }).record, { peer: idOf("c"), remote: "?" })
+      a.directory.announce(signedBy("d", { addresses: ["memory:d"] }).record, { peer: idOf("d"), remote: "?" })
       const discovery = yield* makeStatic(yield* makeClient(fresh("client")), { addresses: [a.address] })
       yield* discovery.refresh
       assert.deepEqual(Object.fromEntries(discovery.known().map(({ peer, addresses }) => [peer, addresses])), {
         [a.peer]: ["ws://10.0.0.7:4000", "ws://10.0.0.7:9999", "ws://public.example:4000"],
-        b: ["ws://10.0.0.7:4001"],
-        d: ["memory:d"]
+        [idOf("b")]: ["ws://10.0.0.7:4001"],
+        [idOf("d")]: ["memory:d"]
       })
     })
   )
@@ -62,9 +62,8 @@ describe("makeStatic()", () => {
   it.scoped("believes a peer about itself, and nobody else; drops it when it serves nothing any more", () =>
     Effect.gen(function* () {
       const a = yield* makePeer(fresh("a"))
-      const gossip = yield* makePeer(fresh("gossip"), {
-        learned: () => [announcement(a.peer, { freeTokens: 7, timeToLive: 500 })]
-      })
+      const old = { ...signedBy(a.name, { freeTokens: 7, timeToLive: 500 }), issuedAt: 0, age: 0 }
+      const gossip = yield* makePeer(fresh("gossip"), { learned: () => [old] })
       a.directory.setOwn(announcement(a.peer, { freeTokens: 1 }))
       const client = yield* makeClient(fresh("client"))
       const discovery = yield* makeStatic(client, { addresses: [a.address, gossip.address] })
@@ -86,12 +85,12 @@ describe("makeStatic()", () => {
     Effect.gen(function* () {
       const a = yield* makePeer(fresh("a"))
       a.directory.setOwn(announcement(a.peer, { model: "n" }))
-      a.directory.announce(announcement("b"), { peer: "b", remote: "?" })
+      a.directory.announce(signedBy("b").record, { peer: idOf("b"), remote: "?" })
       const discovery = yield* makeStatic(yield* makeClient(fresh("client")), { addresses: [a.address], model: "m" })
       yield* discovery.refresh
       assert.deepEqual(
         discovery.known().map(({ peer }) => peer),
-        ["b"]
+        [idOf("b")]
       )
     })
   )
@@ -152,7 +151,7 @@ describe("layerStatic()", () => {
     }).pipe(
       Effect.provide(
         layerStatic({ addresses: ["memory:nowhere"] }).pipe(
-          Layer.provide(layerNetwork({ peer: "client", software: "test" })),
+          Layer.provide(layerNetwork({ software: "test" })),
           Layer.provide(layerMemory)
         )
       )

@@ -2,8 +2,10 @@
  * Peers over the in-memory transport for tests.
  * @module
  */
-import { Directory, type DirectoryOptions } from "@swarm/discovery"
-import type { Announcement } from "@swarm/protocol"
+import { createHash } from "node:crypto"
+import { Directory, type DirectoryOptions, type Signed, signAnnouncement } from "@swarm/discovery"
+import { type Identity, identityFrom, type Membership } from "@swarm/identity"
+import { type Announcement, decodeRecord, type Found } from "@swarm/protocol"
 import { makeMemory, makeNetwork, type Network, Transport } from "@swarm/transport"
 import { type Context, Effect, Exit, Scope, TestClock } from "effect"
 
@@ -11,6 +13,26 @@ let names = 0
 
 /** A name that no other test uses. */
 export const fresh = (name: string): string => `${name}-${names++}`
+
+const identities = new Map<string, Identity>()
+
+/** The identity of this name, always the same. */
+export const named = (name: string): Identity => {
+  const known = identities.get(name) ?? identityFrom(createHash("sha256").update(name).digest())
+  identities.set(name, known)
+  return known
+}
+
+/** The peer id of this name. */
+export const idOf = (name: string): string => named(name).peer
+
+/** What the peer of this name says of itself, at `now` in seconds. */
+export const signedBy = (name: string, fields: Partial<Announcement> = {}, now = 0, membership?: Membership): Signed =>
+  signAnnouncement({ identity: named(name), membership }, announcement(idOf(name), fields), now * 1000)
+
+/** What a directory found, read. */
+export const read = (found: ReadonlyArray<Found>): ReadonlyArray<Announcement> =>
+  found.map(({ record }) => decodeRecord(record).announcement)
 
 export const announcement = (peer: string, fields: Partial<Announcement> = {}): Announcement => ({
   peer,
@@ -42,6 +64,7 @@ const anyAddress: Context.Tag.Service<Transport> = {
 }
 
 export interface Peer {
+  readonly name: string
   readonly peer: string
   readonly address: string
   readonly network: Network
@@ -55,20 +78,20 @@ export interface Peer {
 
 /** A server that runs a directory, on the clock of the test. */
 export const makePeer = (
-  peer: string,
+  name: string,
   options: DirectoryOptions = {},
-  address = `memory:${peer}`
+  address = `memory:${idOf(name)}`
 ): Effect.Effect<Peer, never, Scope.Scope> =>
   Effect.gen(function* () {
     const clock = yield* Effect.clock
     const scope = yield* Scope.make()
     yield* Effect.addFinalizer(() => Scope.close(scope, Exit.void))
-    const directory = new Directory({ now: () => clock.unsafeCurrentTimeMillis() / 1000, ...options })
     const received: Array<string> = []
-    const network = yield* makeNetwork({ peer, software: "test" }).pipe(
+    const network = yield* makeNetwork({ identity: named(name), software: "test" }).pipe(
       Scope.extend(scope),
       Effect.provideService(Transport, anyAddress)
     )
+    const directory = new Directory(network, { now: () => clock.unsafeCurrentTimeMillis() / 1000, ...options })
     const at = yield* Effect.orDie(
       Scope.extend(
         network.serve(address, (connection) =>
@@ -80,12 +103,21 @@ export const makePeer = (
         scope
       )
     )
-    return { peer, address: at, network, directory, received, kill: Scope.close(scope, Exit.void), scope }
+    return {
+      name,
+      peer: network.self,
+      address: at,
+      network,
+      directory,
+      received,
+      kill: Scope.close(scope, Exit.void),
+      scope
+    }
   })
 
 /** A client: dials, serves nothing. */
-export const makeClient = (peer: string): Effect.Effect<Network, never, Scope.Scope> =>
-  Effect.provideService(makeNetwork({ peer, software: "test" }), Transport, anyAddress)
+export const makeClient = (name: string): Effect.Effect<Network, never, Scope.Scope> =>
+  Effect.provideService(makeNetwork({ identity: named(name), software: "test" }), Transport, anyAddress)
 
 /** Lets messages arrive that are under way. */
 export const settle = Effect.promise(async () => {

@@ -15,6 +15,7 @@ export type FaultKind = "elsewhere" | "later" | "never"
 export type FaultCode =
   | "protocol" // the frame breaks the protocol
   | "version" // no common version
+  | "unauthorized" // who speaks is not who it claims to be, or has no invite for this
   | "unknown-session"
   | "expired" // the session was idle for too long
   | "unknown-model"

@@ -6,7 +6,7 @@
 /** Bytes of a payload: 512 tokens of f32 at a hidden size of 16384, the widest open models' prefill chunk. */
 export const MAX_PAYLOAD = 32 * 1024 * 1024
 
-/** Bytes of an encoded body: {@link MAX_ANNOUNCEMENTS} announcements of ordinary length. */
+/** Bytes of an encoded body: {@link MAX_ANNOUNCEMENTS} signed announcements of ordinary length. */
 export const MAX_BODY = 1024 * 1024
 
 /** Bytes of a whole frame: prefix, body, padding, payload. Carriers refuse more. */
@@ -20,6 +20,18 @@ export const MAX_DETAIL = 2048
 
 /** Announcements in one `found`: a directory answers with no more. */
 export const MAX_ANNOUNCEMENTS = 1024
+
+/** Bytes of a signed announcement; ordinary ones have 500 to 900. A directory refuses longer ones. */
+export const MAX_RECORD = 4096
+
+/** Bytes of the number that each end of a handshake makes up. */
+export const NONCE_BYTES = 16
+
+/** Adapters that one server announces. */
+export const MAX_ADAPTERS = 64
+
+/** Measured next hops in an announcement: some servers of the blocks that follow. */
+export const MAX_NEXT_HOPS = 32
 
 /** Addresses of one peer: its interfaces, relays and names. */
 export const MAX_ADDRESSES = 16

@@ -16,9 +16,9 @@ export interface BlockRange {
   readonly to: number
 }
 
-/** What a server says of itself. Rates are tokens per second through one block. */
+/** What a server says of itself. Rates are tokens per second through one block. It travels signed: see `encodeRecord`. */
 export interface Announcement {
-  /** Identity of the peer: random, new at each start. */
+  /** Id of the peer: its public key. */
   readonly peer: string
   /** Addresses to dial, best first. */
   readonly addresses: ReadonlyArray<string>
@@ -29,7 +29,8 @@ export interface Announcement {
   /** Blocks of the whole model. */
   readonly modelBlocks: number
   readonly blocks: BlockRange
-  readonly state: "joining" | "online" | "draining"
+  /** `offline`: it says goodbye, and is forgotten. */
+  readonly state: "joining" | "online" | "draining" | "offline"
   readonly decodeRate: number
   readonly prefillRate: number
   /** Fingerprint of this span's results: equal digests are bit-equal replacements. */
@@ -43,8 +44,33 @@ export interface Announcement {
   readonly queue: number
   /** Software version. */
   readonly version: string
-  /** Lifetime in seconds from the moment of receipt (no clocks are compared). */
+  /** Lifetime in seconds, from the moment in which the peer says it. */
   readonly timeToLive: number
+  /** Codecs of activations that it takes, best first; absent: f32 and f16. */
+  readonly codecs?: ReadonlyArray<WireCodec>
+  /** Format of its weights, for people, such as "q4". */
+  readonly weights?: string
+  /** Digests of adapters that it can apply. */
+  readonly adapters?: ReadonlyArray<string>
+  /** Round trips that it measured to servers of the blocks that follow. */
+  readonly nextHops?: ReadonlyArray<NextHop>
+}
+
+/** A measured way from one server to the next. */
+export interface NextHop {
+  readonly peer: string
+  /** Seconds there and back. */
+  readonly roundTrip: number
+}
+
+/** A signed announcement as a directory passes it on. */
+export interface Found {
+  /** See `decodeRecord`. */
+  readonly record: Uint8Array
+  /** Seconds since the peer itself said it, as far as the directory knows. */
+  readonly age: number
+  /** Host at which the peer was seen when it said it: good for addresses that name loopback or every interface. */
+  readonly seen?: string
 }
 
 /** Where a hop sends its output: to the next server or back to the client. */
@@ -129,12 +155,25 @@ export interface Hello {
   readonly software: string
   /** Present if the sender serves: where it can be dialled. */
   readonly address?: string
+  /** {@link NONCE_BYTES} made up for this handshake: the welcome's signature must cover them. */
+  readonly nonce: Uint8Array
+  /** In a private swarm: what allows the sender to be here. See `@swarm/identity`. */
+  readonly credential?: Uint8Array
 }
 /** The answer to a hello: the version that both will speak. */
 export interface Welcome {
   readonly version: number
   readonly peer: string
   readonly software: string
+  readonly nonce: Uint8Array
+  readonly credential?: Uint8Array
+  /** Of the sender over both nonces and both ids. */
+  readonly signature: Uint8Array
+}
+/** The last word of the handshake, from who dialled. Nothing else is heard before it. */
+export interface Proof {
+  /** Of the sender over both nonces and both ids. */
+  readonly signature: Uint8Array
 }
 
 /** A server's own state, for `swarm status` and tests of leaks. */
@@ -145,6 +184,8 @@ export interface Status {
   readonly channels: number
   readonly uptimeSeconds: number
   readonly residentBytes: number
+  /** Announcements that were refused, by reason. */
+  readonly refused: Readonly<Record<string, number>>
 }
 
 /** Every message: its kind on the wire and its body. */
@@ -154,12 +195,12 @@ export interface Messages {
   readonly fault: Fault
   readonly ping: { readonly nonce: number }
   readonly pong: { readonly nonce: number }
-  /** Tells a directory of a server (request; answered by `ok`). */
-  readonly announce: Announcement
+  /** Tells a directory of the sender (request; answered by `ok`). `record`: see `encodeRecord`. */
+  readonly announce: { readonly record: Uint8Array }
   readonly ok: Record<string, never>
   /** Asks for the announcements of a model ("" = all) that a peer knows, its own included. */
   readonly find: { readonly model: string }
-  readonly found: { readonly announcements: ReadonlyArray<Announcement> }
+  readonly found: { readonly announcements: ReadonlyArray<Found> }
   readonly open: Open
   readonly opened: Opened
   readonly hold: Hold
@@ -175,6 +216,9 @@ export interface Messages {
   readonly draining: { readonly session: string; readonly graceSeconds: number }
   readonly status: Record<string, never>
   readonly statusReply: Status
+  readonly proof: Proof
+  /** The authority of a private swarm took invites back; passed on by everybody to whom it is new. */
+  readonly revoked: { readonly list: Uint8Array }
 }
 /** Name of a message. */
 export type Kind = keyof Messages

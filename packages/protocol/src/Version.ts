@@ -3,8 +3,8 @@
  * @module
  */
 
-/** Versions that this library speaks, newest first. `hello`, `welcome` and `fault` are the same in all of them. */
-export const PROTOCOL_VERSIONS: ReadonlyArray<number> = [1]
+/** Versions that this library speaks, newest first. From 2 on, peers prove who they are and announcements are signed. */
+export const PROTOCOL_VERSIONS: ReadonlyArray<number> = [2]
 
 /**
  * The newest version that both speak, or undefined if there is none.

@@ -13,7 +13,7 @@ import {
   REPLIES
 } from "@swarm/protocol"
 import { assert, describe, it } from "vitest"
-import { announcement, samples } from "./samples.ts"
+import { samples } from "./samples.ts"
 
 const kinds = Object.keys(samples) as ReadonlyArray<Kind>
 const bytesOf = (n: number): Uint8Array => Uint8Array.from({ length: n }, (_, i) => i * 7)
@@ -105,7 +105,7 @@ describe("encodeFrame and decodeFrame", () => {
   it("carry the greatest payload and the greatest answer of a directory", () => {
     const payload = new Uint8Array(MAX_PAYLOAD).fill(5)
     assert.strictEqual(decodeFrame(encodeFrame("step", 0, samples.step, payload)).payload.length, MAX_PAYLOAD)
-    const announcements = Array.from({ length: 1024 }, () => announcement)
+    const announcements = Array.from({ length: 1024 }, () => ({ record: bytesOf(900), age: 1 }))
     assert.deepStrictEqual(decodeFrame(encodeFrame("found", 1, { announcements })).body, { announcements })
   })
 
@@ -129,8 +129,7 @@ describe("encodeFrame refuses", () => {
     ["a body that nobody would take", TypeError, () => encodeFrame("ping", 1, { nonce: Number.NaN })],
     ["a body beyond its limit", RangeError, () => encodeFrame("found", 1, { announcements: big })]
   ]
-  const long = "a".repeat(1024)
-  const big = Array.from({ length: 1024 }, () => ({ ...announcement, peer: long, model: long }))
+  const big = Array.from({ length: 1024 }, () => ({ record: bytesOf(1024), age: 0 }))
   for (const [what, type, run] of refused) it(what, () => assert.throws(run, type))
 })
 

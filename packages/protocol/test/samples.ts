@@ -20,8 +20,14 @@ export const announcement: Announcement = {
   sessions: 3,
   queue: 1,
   version: "0.1.0",
-  timeToLive: 30
+  timeToLive: 30,
+  codecs: ["f16", "f32"],
+  weights: "q4",
+  adapters: ["sha256:1"],
+  nextHops: [{ peer: "peer-2", roundTrip: 0.025 }]
 }
+
+const bytes = (n: number): Uint8Array => Uint8Array.from({ length: n }, (_, i) => i)
 
 const rows = { session: "s-1", epoch: 2, position: 511, tokens: 1, codec: "int8" } as const
 const link = {
@@ -31,15 +37,27 @@ const link = {
 } as const
 
 export const samples: Messages = {
-  hello: { versions: [2, 1], peer: "peer-1", software: "swarm 0.1.0", address: "ws://10.0.0.7:9000" },
-  welcome: { version: 1, peer: "peer-2", software: "swarm 0.1.0" },
+  hello: { versions: [2, 1], peer: "peer-1", software: "swarm 0.1.0", address: "ws://10.0.0.7:9000", nonce: bytes(16) },
+  welcome: {
+    version: 1,
+    peer: "peer-2",
+    software: "swarm 0.1.0",
+    nonce: bytes(16),
+    credential: bytes(170),
+    signature: bytes(64)
+  },
   fault: { kind: "later", code: "cache-full", detail: "no KV memory for 4096 tokens", retryAfter: 0.5 },
   ping: { nonce: 4294967295 },
   pong: { nonce: 0 },
   ok: {},
-  announce: announcement,
+  announce: { record: bytes(700) },
   find: { model: "" },
-  found: { announcements: [announcement, { ...announcement, peer: "peer-3", state: "draining" }] },
+  found: {
+    announcements: [
+      { record: bytes(5), age: 0 },
+      { record: bytes(6), age: 1.5, seen: "10.0.0.7" }
+    ]
+  },
   open: {
     session: "s-1",
     epoch: 0,
@@ -70,6 +88,9 @@ export const samples: Messages = {
     kvTokens: 0,
     channels: 2,
     uptimeSeconds: 12.25,
-    residentBytes: 2 ** 34
-  }
+    residentBytes: 2 ** 34,
+    refused: { forged: 3 }
+  },
+  proof: { signature: bytes(64) },
+  revoked: { list: bytes(81) }
 }

@@ -16,8 +16,8 @@ export interface PeerOptions {
   readonly maxTokens: number
   readonly queueSeconds: number
   readonly drainSeconds: number
-  /** Dials the next hop. Rejects if it cannot be reached. */
-  readonly connect: (address: string) => Promise<Connection>
+  /** Dials the next hop. Rejects if it cannot be reached, or another peer answers. */
+  readonly connect: (address: string, peer: string) => Promise<Connection>
   readonly status: () => Status
 }
 
@@ -76,9 +76,7 @@ export const makePeer = (host: Host, options: PeerOptions): Peer => {
     const { peer, address } = link.next
     const gone = (why: string) => elsewhere("next-gone", `cannot reach the next hop at "${address}": ${why}`, { peer })
     try {
-      const connection = await options.connect(address)
-      // an address of a private network may be somebody else's here
-      return connection.peer === peer ? connection : gone("another peer answers there")
+      return await options.connect(address, peer)
     } catch (cause) {
       return gone(text(cause))
     }

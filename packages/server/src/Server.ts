@@ -2,7 +2,7 @@
  * A server: a span of blocks on the network, from the first measurement to the last drained session.
  * @module
  */
-import { Directory, Discovery, ownAddresses } from "@swarm/discovery"
+import { Directory, Discovery, noRefusals, ownAddresses, type Refusals } from "@swarm/discovery"
 import { type Announcement, type Frame, never, type Status } from "@swarm/protocol"
 import { type Connection, type ListenError, Network } from "@swarm/transport"
 import * as Effect from "effect/Effect"
@@ -93,7 +93,7 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
       version: settings.version,
       timeToLive: settings.timeToLive
     })
-    const directory = new Directory({ learned: discovery.known })
+    const directory = new Directory(network, discovery.heard === undefined ? {} : { learned: discovery.heard })
 
     const receive = (frame: Frame, connection: Connection): void => {
       if (peer.handle(frame, connection) || frame.request === 0) return
@@ -106,8 +106,8 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
       maxTokens,
       queueSeconds: settings.queueSeconds,
       drainSeconds: settings.drainSeconds,
-      connect: async (to) => {
-        const connection = await Effect.runPromise(network.connect(to))
+      connect: async (to, peerId) => {
+        const connection = await Effect.runPromise(network.connect(to, peerId))
         connection.receive(receive)
         return connection
       },
@@ -120,7 +120,8 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
       kvTokens: peer.kvTokens(),
       channels: network.connections().length,
       uptimeSeconds: (performance.now() - started) / 1000,
-      residentBytes: process.memoryUsage.rss()
+      residentBytes: process.memoryUsage.rss(),
+      refused: sum(directory.counts.refused, discovery.refused?.())
     })
 
     yield* Effect.acquireRelease(
@@ -165,3 +166,10 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
       drain
     }
   })
+
+/** Refusals of the directory and of discovery, by reason. */
+const sum = (a: Refusals, b: Refusals = noRefusals()): Refusals => {
+  const total = { ...a }
+  for (const reason of Object.keys(total) as Array<keyof Refusals>) total[reason] += b[reason]
+  return total
+}

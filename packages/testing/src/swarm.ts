@@ -60,7 +60,7 @@ export const makeTestSwarm = (options: TestSwarmOptions): Effect.Effect<TestSwar
     let peers = 0
 
     const peerLayer = () => {
-      const network = layerNetwork({ peer: `${id}-${peers++}`, software: "test" }).pipe(Layer.provide(transport))
+      const network = layerNetwork({ software: "test" }).pipe(Layer.provide(transport))
       const discovery = Layer.scoped(
         Discovery,
         Effect.flatMap(Network, (made) => makeBootstrap(made, { addresses: [...directories] }))
@@ -77,7 +77,7 @@ export const makeTestSwarm = (options: TestSwarmOptions): Effect.Effect<TestSwar
           const server = yield* serve({
             model,
             span,
-            listen: options.listen ?? `memory:${id}-${span.from}-${span.to}-${peers}`,
+            listen: options.listen ?? `memory:${id}-${span.from}-${span.to}-${peers++}`,
             maxTokens: options.maxTokens ?? 1024,
             ...extra
           }).pipe(Effect.provide(context), Scope.extend(own), Effect.orDie)

@@ -17,6 +17,9 @@ export type RequestFailure =
 /** The frame that answers a request of kind `K`. */
 export type ReplyTo<K extends RequestKind> = FrameOf<Replies[K]>
 
+/** What a peer said of itself; `peer` and `credential` are proven. */
+export type Introduction = Omit<Hello, "nonce">
+
 export interface RequestOptions {
   /** Seconds to wait, to the granularity of 50 ms; `Infinity`: until the channel closes. @default 10 */
   readonly timeoutSeconds?: number
@@ -25,12 +28,12 @@ export interface RequestOptions {
 
 /** One peer at the other end of a channel. Plain functions and promises: this is the token path. */
 export interface Connection {
-  /** Identity that the peer gave in its hello. */
+  /** Id of the peer, which proved that it holds the key. */
   readonly peer: string
   /** Address of the other end, for people. */
   readonly remote: string
   /** What the peer said of itself. `address`: where it can be dialled; of a peer that we dialled, the address used. */
-  readonly hello: Hello
+  readonly hello: Introduction
   /**
    * Sends a request and waits for its reply. Rejects with {@link RequestFailure}, or with `TypeError` or `RangeError` if
    * the body cannot be encoded.

@@ -2,7 +2,7 @@
  * A peer's connections to other peers.
  * @module
  */
-import { type Hello, PROTOCOL_VERSIONS } from "@swarm/protocol"
+import { type Identity, type Membership, makeIdentity } from "@swarm/identity"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
@@ -11,7 +11,7 @@ import * as Exit from "effect/Exit"
 import * as FiberId from "effect/FiberId"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
-import type { Connection } from "./Connection.ts"
+import type { Connection, Introduction } from "./Connection.ts"
 import { type ConnectionEvents, makeConnection } from "./internal/connection.ts"
 import { Deadlines } from "./internal/Deadlines.ts"
 import { admit, greet } from "./internal/handshake.ts"
@@ -23,11 +23,14 @@ import { DialError, type ListenError } from "./TransportError.ts"
 export interface Network {
   /** This peer's id. */
   readonly self: string
+  readonly identity: Identity
+  /** In a private swarm: by what this peer is a member, and who else is. */
+  readonly membership: Membership | undefined
   /**
    * The open connection to `address`, or a new one; concurrent calls share one dial. It lives until it is closed by
-   * either end or the network ends: not scoped to the caller.
+   * either end or the network ends: not scoped to the caller. With `peer`, fails if another one answers there.
    */
-  readonly connect: (address: string) => Effect.Effect<Connection, DialError>
+  readonly connect: (address: string, peer?: string) => Effect.Effect<Connection, DialError>
   /**
    * Accepts connections until the scope closes; that closes them too. `onConnection` is called after the handshake and
    * sets the receiver. Returns the address to dial, which later hellos name unless the options do.
@@ -38,19 +41,23 @@ export interface Network {
   ) => Effect.Effect<string, ListenError, Scope.Scope>
   /** The open ones, both ways. */
   readonly connections: () => ReadonlyArray<Connection>
+  /** In a private swarm: takes a list of revoked invites, disconnects who is on it, and passes it on. False: it is not new. */
+  readonly revoke: (list: Uint8Array) => boolean
 }
 
 /** The service. The type of the same name is its shape. */
 export const Network = Context.GenericTag<Network>("@swarm/transport/Network")
 
 export interface NetworkOptions {
-  /** This peer's id, not empty: random, new at each start. */
-  readonly peer: string
+  /** Who this peer is. @default {a new one} */
+  readonly identity?: Identity
+  /** Makes the swarm private. Of this identity. */
+  readonly membership?: Membership
   /** Name and version of the software, for people. */
   readonly software: string
   /** Where this peer can be dialled, where it differs from what it listens on (behind a forwarded port). */
   readonly serveAddress?: string
-  /** Seconds until hello and welcome must be exchanged, at both ends. @default 5 */
+  /** Seconds until the handshake must be over, at both ends. @default 5 */
   readonly helloSeconds?: number
 }
 
@@ -63,8 +70,8 @@ export interface NetworkOptions {
  * import { Effect } from "effect"
  *
  * const program = Effect.gen(function* () {
- *   const server = yield* makeNetwork({ peer: "server", software: "example" })
- *   const client = yield* makeNetwork({ peer: "client", software: "example" })
+ *   const server = yield* makeNetwork({ software: "example" })
+ *   const client = yield* makeNetwork({ software: "example" })
  *   const address = yield* server.serve("memory:server", (connection) =>
  *     connection.receive((frame) => {
  *       if (frame.kind === "find") connection.reply(frame.request, "found", { announcements: [] })
@@ -72,7 +79,7 @@ export interface NetworkOptions {
  *   )
  *   const connection = yield* client.connect(address)
  *   const reply = yield* Effect.promise(() => connection.request("find", { model: "" }))
- *   console.log(connection.peer, reply.body.announcements.length) // => server 0
+ *   console.log(connection.peer === server.self, reply.body.announcements.length) // => true 0
  * })
  * await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(layerMemory)))
  * ```
@@ -88,19 +95,33 @@ export const makeNetwork = (options: NetworkOptions): Effect.Effect<Network, nev
     const served: Array<string> = []
     let ended = false
 
-    const hello = (): Hello => {
+    const identity = options.identity ?? makeIdentity()
+    const { membership } = options
+    const self = () => {
       const address = options.serveAddress ?? served[0]
-      const { peer, software } = options
-      return { versions: PROTOCOL_VERSIONS, peer, software, ...(address === undefined ? {} : { address }) }
+      return { software: options.software, ...(address === undefined ? {} : { address }) }
     }
-    const seconds = options.helloSeconds ?? HELLO_SECONDS
+    const common = { identity, membership, self, deadlines, seconds: options.helloSeconds ?? HELLO_SECONDS }
 
-    const adopt = (channel: Channel, peer: Hello, events: Partial<ConnectionEvents>): Connection =>
+    const revoke = (list: Uint8Array): boolean => {
+      if (membership?.adopt(list) !== true) return false
+      for (const connection of [...connections]) {
+        connection.notify("revoked", { list })
+        const why = membership.refusal(connection.peer, connection.hello.credential, "use")
+        if (why !== undefined) connection.close(why)
+      }
+      return true
+    }
+
+    const adopt = (channel: Channel, peer: Introduction, events: Partial<ConnectionEvents>): Connection =>
       makeConnection(channel, peer, deadlines, {
         onOpen: (connection) => {
           connections.add(connection)
           events.onOpen?.(connection)
+          const list = membership?.revocations()
+          if (list !== undefined) connection.notify("revoked", { list })
         },
+        onRevoked: (list) => void revoke(list),
         onClosed: (connection) => {
           connections.delete(connection)
           events.onClosed?.(connection)
@@ -110,10 +131,8 @@ export const makeNetwork = (options: NetworkOptions): Effect.Effect<Network, nev
     const greeted = (channel: Channel, address: string, onClosed: () => void): Effect.Effect<Connection, DialError> =>
       Effect.async((resume) => {
         greet({
+          ...common,
           channel,
-          self: hello,
-          deadlines,
-          seconds,
           done: (welcome) => resume(Effect.succeed(adopt(channel, { ...welcome, address }, { onClosed }))),
           failed: (detail, reason) => resume(Effect.fail(new DialError({ address, reason, detail })))
         })
@@ -146,8 +165,11 @@ export const makeNetwork = (options: NetworkOptions): Effect.Effect<Network, nev
     )
 
     return {
-      self: options.peer,
-      connect: (address) =>
+      self: identity.peer,
+      identity,
+      membership,
+      revoke,
+      connect: (address, peer) =>
         Effect.suspend(() => {
           if (ended) return Effect.fail(endedError(address))
           const known = dialled.get(address)
@@ -155,15 +177,19 @@ export const makeNetwork = (options: NetworkOptions): Effect.Effect<Network, nev
           const entry: Dialled = { deferred: Deferred.unsafeMake(FiberId.none), connection: undefined }
           dialled.set(address, entry)
           return Effect.zipRight(Effect.forkIn(dial(address, entry), dials), Deferred.await(entry.deferred))
-        }),
+        }).pipe(
+          Effect.filterOrFail(
+            (connection) => peer === undefined || connection.peer === peer,
+            ({ peer: other }) =>
+              new DialError({ address, reason: "handshake", detail: `peer "${other}" answers there, not "${peer}"` })
+          )
+        ),
       serve: (address, onConnection) =>
         Effect.gen(function* () {
           const at = yield* transport.listen(address, (channel) =>
             admit({
+              ...common,
               channel,
-              self: hello,
-              deadlines,
-              seconds,
               done: (peer) => void adopt(channel, peer, { onOpen: onConnection }),
               failed: () => {}
             })

@@ -29,8 +29,9 @@ const stuck = () => {
 }
 
 const open = (channel: Channel) =>
-  makeConnection(channel, { versions: [1], peer: "p", software: "s" }, new Deadlines(), {
+  makeConnection(channel, { versions: [2], peer: "p", software: "s" }, new Deadlines(), {
     onOpen: () => {},
+    onRevoked: () => {},
     onClosed: () => {}
   })
 
@@ -71,7 +72,7 @@ describe("a connection", () => {
   it("refuses a second hello", async () => {
     const { channel, deliver } = stuck()
     const connection = open(channel)
-    deliver(encodeFrame("hello", 5, { versions: [1], peer: "q", software: "s" }))
+    deliver(encodeFrame("hello", 5, { versions: [2], peer: "q", software: "s", nonce: new Uint8Array(16) }))
     assert.strictEqual((await connection.closed).reason, "protocol")
   })
 

@@ -1,5 +1,16 @@
+import { createHash } from "node:crypto"
 import { assert, describe, it, layer } from "@effect/vitest"
-import { decodeFrame, elsewhere, encodeFrame, type Frame, type Hello } from "@swarm/protocol"
+import {
+  type Scope as InviteScope,
+  identityFrom,
+  isSigned,
+  makeIdentity,
+  makeInvite,
+  makeMembership,
+  readInvite,
+  signRevocations
+} from "@swarm/identity"
+import { decodeFrame, elsewhere, encodeFrame, type Frame, type Hello, NONCE_BYTES } from "@swarm/protocol"
 import {
   type Channel,
   type Connection,
@@ -28,20 +39,39 @@ const failure = (promise: Promise<unknown>): Effect.Effect<RequestFailure> =>
 const eventually = (condition: () => boolean): Effect.Effect<void> =>
   Effect.suspend(() => (condition() ? Effect.void : Effect.delay(eventually(condition), "5 millis")))
 
-const serverOf = (peer: string, address: string, onConnection: (connection: Connection) => void, helloSeconds = 5) =>
+/** The identity of this name. */
+const named = (name: string) => identityFrom(createHash("sha256").update(name).digest())
+const idOf = (name: string): string => named(name).peer
+
+const serverOf = (name: string, address: string, onConnection: (connection: Connection) => void, helloSeconds = 5) =>
   Effect.gen(function* () {
-    const network = yield* makeNetwork({ peer, software: "test 1", helloSeconds })
+    const network = yield* makeNetwork({ identity: named(name), software: "test 1", helloSeconds })
     return { network, address: yield* network.serve(address, onConnection) }
   })
 
-const clientOf = (peer: string, helloSeconds = 5) => makeNetwork({ peer, software: "test 1", helloSeconds })
+const clientOf = (name: string, helloSeconds = 5) =>
+  makeNetwork({ identity: named(name), software: "test 1", helloSeconds })
 
 /** The next frame on a bare channel. */
 const frameOf = (channel: Channel): Promise<Frame> =>
   new Promise((resolve) => channel.receive((bytes) => resolve(decodeFrame(bytes))))
 
 const hello = (extra: Partial<Hello> = {}): Uint8Array =>
-  encodeFrame("hello", 1, { versions: [1], peer: "bare", software: "bare", ...extra })
+  encodeFrame("hello", 1, { versions: [2], peer: idOf("bare"), software: "bare", nonce: NONCE, ...extra })
+
+const NONCE = new Uint8Array(NONCE_BYTES)
+
+/** Goes through the handshake by hand, as `name`; the channel is a connection for the other end after it. */
+const greetBy = (channel: Channel, name: string) =>
+  Effect.promise(async () => {
+    const welcome = frameOf(channel)
+    channel.send(hello({ peer: idOf(name) }))
+    const { kind, body } = await welcome
+    if (kind !== "welcome") return assert.fail(`${kind} instead of a welcome`)
+    const said = Buffer.concat([NONCE, body.nonce, Buffer.from(`${idOf(name)} ${body.peer}`)])
+    assert.isTrue(isSigned(body.peer, "welcome", said, body.signature))
+    channel.send(encodeFrame("proof", 0, { signature: named(name).sign("proof", said) }))
+  })
 
 const carriers = [
   { name: "memory", transport: layerMemory, address: "memory:" },
@@ -54,16 +84,20 @@ for (const { name, transport, address } of carriers) {
       Effect.gen(function* () {
         const incoming: Array<Connection> = []
         const server = yield* serverOf("server", address, (c) => incoming.push(c))
-        const client = yield* makeNetwork({ peer: "client", software: "test 2", serveAddress: "ws://10.0.0.1:7" })
+        const client = yield* makeNetwork({
+          identity: named("client"),
+          software: "test 2",
+          serveAddress: "ws://10.0.0.1:7"
+        })
         const connection = yield* client.connect(server.address)
         assert.deepStrictEqual(connection.hello, {
-          versions: [1],
-          peer: "server",
+          versions: [2],
+          peer: idOf("server"),
           software: "test 1",
           address: server.address
         })
         yield* eventually(() => incoming.length === 1)
-        assert.strictEqual(incoming[0]?.peer, "client")
+        assert.strictEqual(incoming[0]?.peer, idOf("client"))
         assert.strictEqual(incoming[0]?.hello.address, "ws://10.0.0.1:7")
         assert.deepStrictEqual(client.connections(), [connection])
         assert.deepStrictEqual(server.network.connections(), incoming)
@@ -96,7 +130,7 @@ for (const { name, transport, address } of carriers) {
         const c = yield* client.connect(server.address)
         assert.notStrictEqual(c, a)
         assert.isFalse(c.isClosed())
-        assert.strictEqual(accepted, 2)
+        yield* eventually(() => accepted === 2)
         yield* eventually(() => server.network.connections().length === 1)
       })
     )
@@ -109,7 +143,7 @@ for (const { name, transport, address } of carriers) {
         yield* Effect.yieldNow()
         const second = yield* Effect.fork(client.connect(server.address))
         yield* Fiber.interrupt(first)
-        assert.strictEqual((yield* Fiber.join(second)).peer, "server")
+        assert.strictEqual((yield* Fiber.join(second)).peer, idOf("server"))
       })
     )
 
@@ -193,9 +227,7 @@ for (const { name, transport, address } of carriers) {
         const client = yield* clientOf("client")
         const good = yield* client.connect(server.address)
         const bare = yield* Effect.flatMap(Transport, (t) => t.dial(server.address))
-        const welcome = frameOf(bare)
-        bare.send(hello())
-        assert.strictEqual((yield* Effect.promise(() => welcome)).kind, "welcome")
+        yield* greetBy(bare, "bare")
         const told = frameOf(bare)
         const broken = encodeFrame("ping", 2, { nonce: 1 })
         broken.fill(0xff, 30, 31)
@@ -271,6 +303,100 @@ for (const { name, transport, address } of carriers) {
       })
     )
 
+    it.scoped("hears nobody who does not prove to be who it says", () =>
+      Effect.gen(function* () {
+        const server = yield* serverOf("server", address, () => assert.fail("it was let in"))
+        const t = yield* Transport
+        const late = encodeFrame("find", 5, { model: "" })
+        const proofs = [
+          encodeFrame("proof", 0, { signature: new Uint8Array(64) }),
+          encodeFrame("proof", 0, { signature: named("thief").sign("proof", new Uint8Array(32)) }),
+          late
+        ]
+        for (const proof of proofs) {
+          const bare = yield* t.dial(server.address)
+          const welcome = frameOf(bare)
+          bare.send(hello({ peer: idOf("client") }))
+          assert.strictEqual((yield* Effect.promise(() => welcome)).kind, "welcome")
+          const told = frameOf(bare)
+          bare.send(proof)
+          const answer = yield* Effect.promise(() => told)
+          const code = answer.kind === "fault" && answer.body.code
+          assert.strictEqual(code, proof === late ? "protocol" : "unauthorized")
+          assert.strictEqual((yield* Effect.promise(() => bare.closed)).reason, "remote")
+        }
+      })
+    )
+
+    it.scoped("fails to connect to another peer than the one that is wanted", () =>
+      Effect.gen(function* () {
+        const server = yield* serverOf("server", address, () => {})
+        const client = yield* clientOf("client")
+        const error = yield* Effect.flip(client.connect(server.address, idOf("other")))
+        assert.deepStrictEqual([error._tag, error.reason], ["DialError", "handshake"])
+        assert.strictEqual((yield* client.connect(server.address, idOf("server"))).peer, idOf("server"))
+      })
+    )
+
+    it.scoped(
+      "of a private swarm refuses who has no invite, or one that is too small, and is refused by strangers",
+      () =>
+        Effect.gen(function* () {
+          const authority = makeIdentity()
+          const member = (name: string, scope: InviteScope, by = authority) => {
+            const invite = makeInvite(by, scope, Number.POSITIVE_INFINITY)
+            const identity = named(name)
+            return makeNetwork({ identity, software: "t", membership: makeMembership({ invite, peer: identity.peer }) })
+          }
+          const server = yield* member("server", "serve")
+          const at = yield* server.serve(address, () => {})
+          const user = yield* member("user", "use")
+          const userAt = yield* user.serve(address, () => {})
+          const open = yield* serverOf("open", address, () => {})
+          const refused: ReadonlyArray<readonly [Network, string, string]> = [
+            [yield* clientOf("stranger"), at, "an invite is needed"],
+            [yield* member("guest of others", "serve", makeIdentity()), at, "another swarm"],
+            [server, open.address, "an invite is needed"],
+            [server, userAt, "not to serve"]
+          ]
+          for (const [network, to, why] of refused) {
+            const error = yield* Effect.flip(network.connect(to))
+            assert.strictEqual(error.reason, "handshake")
+            assert.include(error.detail, why)
+          }
+          assert.strictEqual((yield* user.connect(at)).peer, server.self)
+          yield* eventually(() => server.connections().length === 1)
+        })
+    )
+
+    it.scoped("of a private swarm disconnects who is revoked, everywhere that the news comes", () =>
+      Effect.gen(function* () {
+        const authority = makeIdentity()
+        const invites = new Map<string, string>()
+        const member = (name: string) => {
+          const invite = makeInvite(authority, "serve", Number.POSITIVE_INFINITY)
+          invites.set(name, readInvite(invite).id)
+          const identity = named(name)
+          return makeNetwork({ identity, software: "t", membership: makeMembership({ invite, peer: identity.peer }) })
+        }
+        const [a, b, c, guest] = [yield* member("a"), yield* member("b"), yield* member("c"), yield* member("guest")]
+        const [atA, atB] = [yield* a.serve(address, () => {}), yield* b.serve(address, () => {})]
+        const toA = yield* guest.connect(atA)
+        const toB = yield* guest.connect(atB)
+        yield* b.connect(atA)
+        yield* eventually(() => a.connections().length === 2 && b.connections().length === 2)
+        const list = signRevocations(authority, [invites.get("guest") ?? ""], 1)
+        assert.isTrue(a.revoke(list))
+        assert.isFalse(a.revoke(list))
+        yield* Effect.promise(() => Promise.all([toA.closed, toB.closed]))
+        assert.include((yield* Effect.flip(guest.connect(atB))).detail, "revoked")
+        // who comes later hears of it
+        yield* c.connect(atA)
+        yield* eventually(() => c.membership?.revocations() !== undefined)
+        yield* eventually(() => a.connections().length === 2)
+      })
+    )
+
     it.scoped("refuses who speaks no common version, with the fault `version`", () =>
       Effect.gen(function* () {
         const server = yield* serverOf("server", address, () => assert.fail("it was let in"))
@@ -296,9 +422,12 @@ for (const { name, transport, address } of carriers) {
       () =>
         Effect.gen(function* () {
           const t = yield* Transport
-          const welcome = encodeFrame("welcome", 1, { version: 99, peer: "p", software: "s" })
+          const signature = new Uint8Array(64)
+          const common = { software: "s", nonce: NONCE, signature }
+          const welcome = encodeFrame("welcome", 1, { version: 99, peer: idOf("p"), ...common })
+          const unsigned = encodeFrame("welcome", 1, { version: 2, peer: idOf("p"), ...common })
           const client = yield* clientOf("client")
-          for (const answer of [welcome, new Uint8Array(100), encodeFrame("ping", 1, { nonce: 1 })]) {
+          for (const answer of [welcome, unsigned, new Uint8Array(100), encodeFrame("ping", 1, { nonce: 1 })]) {
             const at = yield* t.listen(address, (channel) => channel.receive(() => channel.send(answer)))
             const error = yield* Effect.flip(client.connect(at))
             assert.deepStrictEqual([error._tag, error.reason], ["DialError", "handshake"])
@@ -317,7 +446,7 @@ for (const { name, transport, address } of carriers) {
         const server = yield* serverOf("server", address, () => assert.fail("it was let in"), 0.1)
         const bare = yield* t.dial(server.address)
         const closed = yield* Effect.promise(() => bare.closed)
-        assert.include(closed.detail, "no hello within 0.1 s")
+        assert.include(closed.detail, "no handshake within 0.1 s")
       })
     )
 
@@ -344,7 +473,7 @@ for (const { name, transport, address } of carriers) {
 describe("layerNetwork", () => {
   it.live("provides the network", () =>
     Effect.gen(function* () {
-      assert.strictEqual((yield* Network).self, "me")
-    }).pipe(Effect.provide(Layer.provide(layerNetwork({ peer: "me", software: "test" }), layerMemory)))
+      assert.strictEqual((yield* Network).self, idOf("me"))
+    }).pipe(Effect.provide(Layer.provide(layerNetwork({ identity: named("me"), software: "test" }), layerMemory)))
   )
 })

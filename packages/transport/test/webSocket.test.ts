@@ -149,7 +149,7 @@ describe("layerWebSocket", () => {
       const before = sockets()
       const running = timers()
       const run = Effect.gen(function* () {
-        const server = yield* makeNetwork({ peer: "server", software: "test" })
+        const server = yield* makeNetwork({ software: "test" })
         const at = yield* server.serve(LOCAL, () => {})
         const idle = makeWebSocket()
         const clients = yield* Effect.forEach(
@@ -157,7 +157,7 @@ describe("layerWebSocket", () => {
           (_, i) =>
             Effect.gen(function* () {
               if (i % 10 === 0) yield* idle.dial(at) // it never says hello
-              const client = yield* makeNetwork({ peer: `client ${i}`, software: "test" })
+              const client = yield* makeNetwork({ software: "test" })
               return yield* client.connect(at)
             }),
           { concurrency: 20 }

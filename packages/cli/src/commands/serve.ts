@@ -14,6 +14,7 @@ import { type Parsed, UsageError } from "../args.ts"
 import { keepPlaced } from "../keepPlaced.ts"
 import { engineLayer, serverLayer } from "../layers.ts"
 import { withLoadProgress } from "../loadProgress.ts"
+import { serverMember } from "../membership.ts"
 import { given, spanOptions } from "../numerics.ts"
 import { makeOutput, type Output, size } from "../output.ts"
 import { bytesPerBlock, chooseBlocks, chooseMove, countThatFits, likelyRate } from "../place.ts"
@@ -51,7 +52,7 @@ export const run = ({ values }: Parsed<typeof serve.options>): Effect.Effect<voi
       const join = [...values.join, ...directory(servers)]
       if (wanted === "auto") servers.push((yield* keepAuto(values, model, output)).current)
       else {
-        const server = yield* start(values, model, wanted, { listen, join }, output)
+        const server = yield* start(values, model, wanted, { listen, join, index }, output)
         servers.push(() => server)
       }
     }
@@ -68,6 +69,8 @@ interface Place {
   readonly listen: string
   /** The directories to announce to. */
   readonly join: ReadonlyArray<string>
+  /** Of the range in this process. */
+  readonly index: number
 }
 
 /** The first server of this process is a directory for the others: whoever asks it hears of all ranges. */
@@ -81,7 +84,7 @@ const keepAuto = (values: Values, model: Model, output: Output) => {
     start: (range, turn) => {
       // while it moves both servers listen; a port that was given and the one after it take turns
       const listen = listenAt(values.listen ?? LISTEN, turn % 2)
-      return start(values, model, range ?? "auto", { listen, join: values.join }, output)
+      return start(values, model, range ?? "auto", { listen, join: values.join, index: turn % 2 }, output)
     },
     wish: (server) =>
       values.join.length === 0 ? undefined : chooseMove(server.known(), server.announcement(), model, count()),
@@ -119,10 +122,16 @@ const counter = (values: Values, model: Model): (() => number) => {
 }
 
 /** Loads and serves one range. */
-const start = (values: Values, model: Model, wanted: BlockRange | "auto", { listen, join }: Place, output: Output) =>
+const start = (
+  values: Values,
+  model: Model,
+  wanted: BlockRange | "auto",
+  { listen, join, index }: Place,
+  output: Output
+) =>
   Effect.gen(function* () {
     const started = performance.now()
-    const context = yield* Layer.build(serverLayer(join))
+    const context = yield* Layer.build(serverLayer(join, yield* serverMember(values, listen, index)))
     const { from, to } = wanted === "auto" ? yield* Effect.provide(chooseAuto(values, model, listen), context) : wanted
     output.progress({ event: "loading", blocks: [from, to] }, `loading blocks ${from}:${to} of ${model.name}`)
     const plan = model.span(from, to, spanOptions(values))

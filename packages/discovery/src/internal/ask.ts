@@ -2,11 +2,9 @@
  * Requests to a directory.
  * @module
  */
-import type { Announcement, Messages, RequestKind } from "@swarm/protocol"
+import type { Found, Messages, RequestKind } from "@swarm/protocol"
 import { isRequestFailure, type Network, type ReplyTo } from "@swarm/transport"
 import * as Effect from "effect/Effect"
-import { hostOf, reachableAddresses } from "../addresses.ts"
-import type { Source } from "./AnnouncementTable.ts"
 
 /** Why there is no answer, for people. */
 const describe = (failure: unknown): string => {
@@ -40,43 +38,30 @@ const exchange = <K extends RequestKind>(
     Effect.timeoutFail({ duration: timeoutSeconds * 1000, onTimeout: () => "no answer in time" })
   )
 
-/** What a directory said, with usable addresses. */
+/** What a directory said. */
 export interface Answer {
   /** Who answered. */
   readonly peer: string
-  readonly announcements: ReadonlyArray<{ readonly announcement: Announcement; readonly source: Source }>
+  /** Not checked. */
+  readonly announcements: ReadonlyArray<Found>
 }
 
-/**
- * Asks the peer at `address` what it serves and knows. Fails with the reason.
- *
- * The address that was dialled is good for that very peer, whatever it believes of itself, and comes first. Others that named loopback or every
- * interface to it are on its machine.
- */
+/** Asks the peer at `address` what it serves and knows. Fails with the reason. */
 export const ask = (
   network: Network,
   address: string,
   model: string,
   timeoutSeconds: number
 ): Effect.Effect<Answer, string> =>
-  Effect.map(exchange(network, address, "find", { model }, timeoutSeconds), ({ peer, reply }) => {
-    const host = hostOf(address)
-    const announcements = reply.body.announcements.flatMap((announcement) => {
-      if (announcement.peer === network.self || (model !== "" && announcement.model !== model)) return []
-      const isSelf = announcement.peer === peer
-      const reachable = reachableAddresses(announcement.addresses, host)
-      const addresses = isSelf ? [address, ...reachable.filter((other) => other !== address)] : reachable
-      if (addresses.length === 0) return []
-      const source: Source = isSelf ? "direct" : "hearsay"
-      return [{ announcement: { ...announcement, addresses }, source }]
-    })
-    return { peer, announcements }
-  })
+  Effect.map(exchange(network, address, "find", { model }, timeoutSeconds), ({ peer, reply }) => ({
+    peer,
+    announcements: reply.body.announcements
+  }))
 
 /** Tells the directory at `address` of this server. Fails with the reason. */
 export const tell = (
   network: Network,
   address: string,
-  announcement: Announcement,
+  record: Uint8Array,
   timeoutSeconds: number
-): Effect.Effect<void, string> => Effect.asVoid(exchange(network, address, "announce", announcement, timeoutSeconds))
+): Effect.Effect<void, string> => Effect.asVoid(exchange(network, address, "announce", { record }, timeoutSeconds))

@@ -9,8 +9,12 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { DiscoveryError } from "../DiscoveryError.ts"
+import type { Heard } from "../Heard.ts"
+import type { PeerMemory } from "../peersFile.ts"
+import { noRefusals, type Refusals } from "../Refusals.ts"
 import { AnnouncementTable } from "./AnnouncementTable.ts"
 import { ask } from "./ask.ts"
+import { makeHear } from "./hear.ts"
 
 /** Options of every discovery by addresses. */
 export interface LookupOptions {
@@ -26,11 +30,15 @@ export interface LookupOptions {
   readonly maxTimeToLive?: number
   /** Peers that are remembered. @default {16384} */
   readonly maxEntries?: number
+  /** Peers of earlier times: they are asked when none of the directories answers. @default {none} */
+  readonly memory?: PeerMemory
 }
 
 /** @see makeLookup */
 export interface Lookup {
   readonly known: () => ReadonlyArray<Announcement>
+  readonly heard: () => ReadonlyArray<Heard>
+  readonly refused: () => Refusals
   readonly refresh: Effect.Effect<void, DiscoveryError>
   /**
    * Addresses of servers of a model ("" = any) that stand in for directories that do not answer. Everybody who knows the same
@@ -42,6 +50,9 @@ export interface Lookup {
 /** Servers that stand in. */
 const STAND_INS = 3
 
+/** Announcements that are checked in one go. */
+const BETWEEN_YIELDS = 32
+
 /** Servers that stand in when everything known has expired, and some may be gone. */
 const LAST_STAND_INS = 16
 
@@ -52,7 +63,11 @@ export const makeLookup = (network: Network, options: LookupOptions): Effect.Eff
     const clock = yield* Effect.clock
     const scope = yield* Effect.scope
     const now = (): number => clock.unsafeCurrentTimeMillis() / 1000
-    const table = new AnnouncementTable(options.maxEntries ?? 16_384)
+    const table = new AnnouncementTable(options.maxEntries ?? 16_384, maxTimeToLive)
+    const refused = noRefusals()
+    const hear = makeHear({ network, table, refused, model, maxTimeToLive, now })
+    const live = (): ReadonlyArray<Announcement> =>
+      table.live(now()).flatMap(({ announcement }) => (announcement.state === "offline" ? [] : [announcement]))
     /** Servers that were known when any were: who slept for long may find the swarm through them. */
     let acquainted: ReadonlyArray<Announcement> = []
     let wanted = false
@@ -60,26 +75,35 @@ export const makeLookup = (network: Network, options: LookupOptions): Effect.Eff
     const isOnline = ({ state }: Announcement): boolean => state === "online"
 
     const standIns = (of: string): ReadonlyArray<string> => {
-      const live = table.live(now()).filter(isOnline)
-      if (live.length > 0) acquainted = live
+      const online = live().filter(isOnline)
+      if (online.length > 0) acquainted = online
       return acquainted
         .filter((announcement) => of === "" || announcement.model === of)
         .sort((a, b) => (a.peer < b.peer ? -1 : 1))
-        .slice(0, live.length > 0 ? STAND_INS : LAST_STAND_INS)
+        .slice(0, online.length > 0 ? STAND_INS : LAST_STAND_INS)
         .flatMap(({ addresses: [address] }) => address ?? [])
     }
 
-    /** Asks one directory. Lifetimes count from the question, so that passing on never makes one longer. */
     const askOne = (address: string) =>
-      Effect.suspend(() => {
+      Effect.gen(function* () {
         const askedAt = now()
-        return Effect.map(ask(network, address, model, timeoutSeconds), ({ peer, announcements }) => {
-          if (!announcements.some(({ source }) => source === "direct")) table.delete(peer)
-          for (const { announcement, source } of announcements) {
-            table.put(announcement, askedAt + Math.min(announcement.timeToLive, maxTimeToLive), source, now())
-          }
-        })
+        const { peer, announcements } = yield* ask(network, address, model, timeoutSeconds)
+        let spokeOfItself = false
+        for (const [index, found] of announcements.entries()) {
+          if (hear(found, { peer, address, askedAt })) spokeOfItself = true
+          // signatures take time: others want the processor too
+          if (index % BETWEEN_YIELDS === BETWEEN_YIELDS - 1) yield* Effect.yieldNow()
+        }
+        if (!spokeOfItself) table.expire(peer, now())
       })
+
+    let remembered = ""
+    const remember = (): void => {
+      const all = acquainted.flatMap(({ addresses: [address] }) => address ?? []).sort()
+      if (options.memory === undefined || all.length === 0 || all.join() === remembered) return
+      remembered = all.join()
+      options.memory.save(all)
+    }
 
     const askAll = (all: ReadonlyArray<string>) =>
       Effect.forEach(all, (address) => Effect.either(askOne(address)), { concurrency: "unbounded" })
@@ -88,11 +112,14 @@ export const makeLookup = (network: Network, options: LookupOptions): Effect.Eff
       const answers = yield* askAll(addresses)
       const failures = answers.filter(Either.isLeft).map(({ left }) => left)
       if (failures.length === 0 && addresses.length > 0) {
-        acquainted = table.live(now()).filter(isOnline)
-        return
+        acquainted = live().filter(isOnline)
+        return remember()
       }
       yield* askAll(standIns(model).filter((address) => !addresses.includes(address)))
-      if (failures.length < addresses.length || table.live(now()).length > 0) return
+      if (live().length === 0 && failures.length === addresses.length && addresses.length > 0) {
+        yield* askAll((options.memory?.load() ?? []).filter((address) => !addresses.includes(address)))
+      }
+      if (failures.length < addresses.length || live().length > 0) return
       return yield* new DiscoveryError({ addresses, detail: failures[0] ?? "no address is given" })
     })
 
@@ -119,8 +146,10 @@ export const makeLookup = (network: Network, options: LookupOptions): Effect.Eff
     return {
       known: () => {
         wanted = true
-        return table.live(now())
+        return live()
       },
+      heard: () => table.live(now()),
+      refused: () => ({ ...refused }),
       refresh,
       standIns
     }

@@ -17,6 +17,7 @@ const wrong = (name: string, expected: string, value: unknown): ProtocolError =>
 
 const show = (value: unknown): string => {
   if (typeof value === "string") return value.length > 40 ? `a string of ${value.length}` : JSON.stringify(value)
+  if (value instanceof Uint8Array) return `${value.length} bytes`
   if (typeof value === "object" && value !== null) return Array.isArray(value) ? `an array of ${value.length}` : "a map"
   return String(value)
 }
@@ -103,6 +104,23 @@ export const list = <A>(f: Fields, name: string, most: number, read: (value: unk
   const value = f[name]
   if (!Array.isArray(value) || value.length > most) throw wrong(name, `an array of at most ${most}`, value)
   return value.map((element) => read(element))
+}
+
+/** A map of counts by name, at most 32. */
+export const counts = (f: Fields, name: string): Readonly<Record<string, number>> => {
+  const entries = Object.keys(fields(f[name], name))
+  if (entries.length > 32) throw wrong(name, "a map of at most 32", f[name])
+  const map = fields(f[name], name)
+  return Object.fromEntries(entries.map((key) => [key, count(map, key)]))
+}
+
+/** Bytes, `least` to `most` of them: a view of the frame. */
+export const bytes = (f: Fields, name: string, most: number, least = 0): Uint8Array => {
+  const value = f[name]
+  if (!(value instanceof Uint8Array) || value.length < least || value.length > most) {
+    throw wrong(name, least === most ? `${most} bytes` : `at most ${most} bytes`, value)
+  }
+  return new Uint8Array(value.buffer, value.byteOffset, value.length)
 }
 
 /** A run of blocks: 0 <= from < to <= {@link MAX_BLOCKS}. */

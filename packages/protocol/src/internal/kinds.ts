@@ -26,7 +26,9 @@ const NUMBERS: { readonly [K in Kind]: number } = {
   close: 19,
   draining: 20,
   status: 21,
-  statusReply: 22
+  statusReply: 22,
+  proof: 23,
+  revoked: 24
 }
 
 const KINDS: Array<Kind | undefined> = []

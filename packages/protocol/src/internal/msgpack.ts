@@ -1,5 +1,5 @@
 /**
- * MessagePack for bodies: plain maps, arrays, strings, numbers, booleans and nil; nothing that makes a reader build more.
+ * MessagePack for bodies: plain maps, arrays, strings, bytes, numbers, booleans and nil; nothing that makes a reader build more.
  *
  * The library's reader trusts declared lengths and understands extensions (records, errors, regular expressions), so
  * {@link scan} walks the bytes first: what it lets through holds as many values as it says, and none but those kinds.
@@ -49,10 +49,13 @@ const scanValue = (bytes: Uint8Array, at: number, count: { values: number }, dep
   if (type === 0xc0 || type === 0xc2 || type === 0xc3) return next
   if (type >= 0xca && type <= 0xd3) return skip(bytes, next, NUMBER_BYTES[type - 0xca] ?? 0)
   switch (type) {
+    case 0xc4:
     case 0xd9:
       return skip(bytes, next + 1, length(bytes, next, 1))
+    case 0xc5:
     case 0xda:
       return skip(bytes, next + 2, length(bytes, next, 2))
+    case 0xc6:
     case 0xdb:
       return skip(bytes, next + 4, length(bytes, next, 4))
     case 0xdc:

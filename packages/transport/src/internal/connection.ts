@@ -7,7 +7,6 @@ import {
   encodeFrame,
   type Fault,
   type Frame,
-  type Hello,
   isReply,
   type Kind,
   type Messages,
@@ -18,7 +17,7 @@ import {
   type ReplyKind,
   type RequestKind
 } from "@swarm/protocol"
-import type { Connection, ReplyTo, RequestFailure, RequestOptions } from "../Connection.ts"
+import type { Connection, Introduction, ReplyTo, RequestFailure, RequestOptions } from "../Connection.ts"
 import { MAX_BUFFERED, MAX_WAITING_BYTES, MAX_WAITING_FRAMES } from "../Limits.ts"
 import type { Channel } from "../Transport.ts"
 import type { ChannelClosed } from "../TransportError.ts"
@@ -40,6 +39,8 @@ interface Pending extends Deadline {
 export interface ConnectionEvents {
   /** Called before any frame is handled; sets the receiver. If it throws, the connection closes. */
   readonly onOpen: (connection: Connection) => void
+  /** The peer passes on which invites were taken back. */
+  readonly onRevoked: (list: Uint8Array, connection: Connection) => void
   /** Called once, in the turn in which the connection ends. */
   readonly onClosed: (connection: Connection) => void
 }
@@ -47,7 +48,7 @@ export interface ConnectionEvents {
 /** Takes over `channel`, whose peer said `hello`. */
 export const makeConnection = (
   channel: Channel,
-  hello: Hello,
+  hello: Introduction,
   deadlines: Deadlines,
   events: ConnectionEvents
 ): Connection => {
@@ -109,6 +110,7 @@ export const makeConnection = (
     if (isReply(frame.kind) && (frame.request !== 0 || frame.kind !== "fault")) onReply(frame)
     else if (frame.kind === "ping") connection.reply(frame.request, "pong", frame.body)
     else if (frame.kind === "hello") violation("a second hello")
+    else if (frame.kind === "revoked") events.onRevoked(frame.body.list, connection)
     else {
       if (frame.kind === "fault") lastFault = frame.body
       if (!inbox.deliver(frame, bytes)) close("overflow", "frames wait for a receiver that is not set")
