@@ -5,20 +5,44 @@
 import { layer as layerClient, type Swarm } from "@swarm/client"
 import { Discovery, makeBootstrap, makeStatic } from "@swarm/discovery"
 import * as Engine from "@swarm/engine"
-import { makeIdentity } from "@swarm/identity"
+import { type Identity, makeIdentity } from "@swarm/identity"
 import { layer as layerRouting } from "@swarm/routing"
-import { layerNetwork, layerWebSocket, Network } from "@swarm/transport"
+import { layerNetwork, makeWebSocket, Network, type Service, Transport } from "@swarm/transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import { type Member, remembered } from "./membership.ts"
 import { version } from "./version.ts"
+
+/**
+ * `ws://…` and multiaddrs, each by its own carrier. libp2p is loaded and started when the first of its addresses is used: most swarms use none.
+ */
+const carriers = (identity: Identity): Layer.Layer<Transport> =>
+  Layer.scoped(
+    Transport,
+    Effect.gen(function* () {
+      const scope = yield* Effect.scope
+      const webSocket = makeWebSocket()
+      const libp2p = yield* Effect.cached(
+        Effect.promise(() => import("@swarm/transport-libp2p")).pipe(
+          Effect.flatMap(({ makeLibp2p }) => Scope.extend(makeLibp2p({ identity }), scope))
+        )
+      )
+      const of = (address: string): Effect.Effect<Service> =>
+        address.startsWith("/") ? libp2p : Effect.succeed(webSocket)
+      return {
+        dial: (address) => Effect.flatMap(of(address), ({ dial }) => dial(address)),
+        listen: (address, onChannel) => Effect.flatMap(of(address), ({ listen }) => listen(address, onChannel))
+      }
+    })
+  )
 
 const network = ({ identity, membership }: Member) =>
   layerNetwork({
     identity,
     ...(membership === undefined ? {} : { membership }),
     software: `swarm ${version}`
-  }).pipe(Layer.provide(layerWebSocket()))
+  }).pipe(Layer.provide(carriers(identity)))
 
 const lookup = (join: ReadonlyArray<string>, { membership }: Member) => ({
   addresses: join,

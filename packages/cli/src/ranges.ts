@@ -26,6 +26,6 @@ export const rangesOf = (
 
 /** Where the range at `index` listens: the first at the port given, each further one at the next; port 0 is always free. */
 export const listenAt = (listen: string, index: number): string =>
-  listen.replace(/:(\d+)(\/?)$/, (said, port: string, end: string) =>
-    Number(port) === 0 ? said : `:${Number(port) + index}${end}`
+  listen.replace(/(:|\/tcp\/)(\d+)(\/?)$/, (said, before: string, port: string, end: string) =>
+    Number(port) === 0 ? said : `${before}${Number(port) + index}${end}`
   )

@@ -57,7 +57,7 @@ export const serve = {
     blocks: text('"A:B" (blocks A to B-1), several as "0:10,20:30", or "auto" (default)', { value: "A:B" }),
     "max-blocks": count("with auto: at most so many (default: what fits in free memory)"),
     "balance-seconds": number("with auto: mean time between looks at whether to move (default 60)", { least: 0.1 }),
-    listen: text("address to listen on (default ws://127.0.0.1:0); several ranges take the ports from there on", {
+    listen: text("ws://… or /ip4/…/tcp/… (default ws://127.0.0.1:0); several ranges take the ports from there on", {
       value: "ADDR"
     }),
     announce: texts("address to announce instead of the one listened on", { value: "ADDR" }),

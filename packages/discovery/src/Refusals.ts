@@ -29,3 +29,10 @@ export const noRefusals = (): Refusals => ({
   unauthorized: 0,
   full: 0
 })
+
+/** Counts of two, by reason. */
+export const addRefusals = (a: Refusals, b: Refusals): Refusals => {
+  const total = { ...a }
+  for (const reason of Object.keys(total) as Array<RefusalReason>) total[reason] += b[reason]
+  return total
+}

@@ -6,15 +6,25 @@
 /** `ws://host:port/…` or `host:port`; an IPv6 host in brackets. */
 const ADDRESS = /^([a-z][a-z0-9+.-]*:\/\/)?(\[[0-9a-f:.]+\]|[a-z0-9._-]+)((?::\d+)?(?:\/.*)?)$/i
 
-/** The host of an address, IPv6 in brackets; undefined where the address has no host (memory, multiaddr). */
+/** `/ip4/host/…` or `/ip6/host/…`. */
+const MULTIADDR = /^\/ip([46])\/([^/]+)(\/.*)?$/
+
+/** The host of an address, IPv6 in brackets; undefined where the address has no host (memory, `/dns/…`). */
 export const hostOf = (address: string): string | undefined => {
+  const [, family, multi] = MULTIADDR.exec(address) ?? []
+  if (multi !== undefined) return family === "6" ? `[${multi.toLowerCase()}]` : multi
   const host = ADDRESS.exec(address)?.[2]?.toLowerCase()
   const mapped = host === undefined ? null : /^\[::ffff:(\d+\.\d+\.\d+\.\d+)\]$/.exec(host)
   return mapped?.[1] ?? host
 }
 
 /** The address with another host, IPv6 in brackets. */
-export const withHost = (address: string, host: string): string => address.replace(ADDRESS, `$1${host}$3`)
+export const withHost = (address: string, host: string): string => {
+  const rest = MULTIADDR.exec(address)?.[3]
+  if (rest === undefined) return address.replace(ADDRESS, `$1${host}$3`)
+  if (host.startsWith("[")) return `/ip6/${host.slice(1, -1)}${rest}`
+  return `${/^\d+(\.\d+){3}$/.test(host) ? "/ip4" : "/dns"}/${host}${rest}`
+}
 
 /** True for hosts that mean the machine itself: 127.0.0.0/8, ::1, localhost. */
 export const isLoopbackHost = (host: string): boolean => /^(127\.|localhost$|\[::1\]$)/.test(host)

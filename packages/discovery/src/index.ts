@@ -4,6 +4,7 @@
  */
 export * from "./addresses.ts"
 export * from "./Bootstrap.ts"
+export * from "./combine.ts"
 export * from "./Directory.ts"
 export * from "./Discovery.ts"
 export * from "./DiscoveryError.ts"
@@ -13,3 +14,4 @@ export * from "./peersFile.ts"
 export * from "./Refusals.ts"
 export * from "./Static.ts"
 export * from "./sign.ts"
+export * from "./Table.ts"

@@ -12,7 +12,9 @@ describe("hostOf()", () => {
       ["[fe80::1]:54321", "[fe80::1]"],
       ["memory:server", undefined],
       ["memory:#3", undefined],
-      ["/ip4/10.0.0.7/tcp/4000", undefined],
+      ["/ip4/10.0.0.7/tcp/4000", "10.0.0.7"],
+      ["/ip6/FE80::1/tcp/4000/p2p/x", "[fe80::1]"],
+      ["/dns/swarm.example/tcp/4000", undefined],
       ["", undefined]
     ]
     for (const [address, host] of hosts) assert.strictEqual(hostOf(address), host, address)
@@ -34,7 +36,11 @@ describe("reachableAddress()", () => {
       ["ws://127.0.0.1:4000", undefined, "ws://127.0.0.1:4000"],
       ["ws://192.168.1.5:4000", "10.0.0.7", "ws://192.168.1.5:4000"],
       ["memory:server", "10.0.0.7", "memory:server"],
-      ["/ip4/0.0.0.0/tcp/4000", "10.0.0.7", "/ip4/0.0.0.0/tcp/4000"]
+      ["/ip4/0.0.0.0/tcp/4000/p2p/x", "10.0.0.7", "/ip4/10.0.0.7/tcp/4000/p2p/x"],
+      ["/ip4/0.0.0.0/tcp/4000", "[fe80::1]", "/ip6/fe80::1/tcp/4000"],
+      ["/ip6/::/tcp/4000", "swarm.example", "/dns/swarm.example/tcp/4000"],
+      ["/ip4/127.0.0.1/tcp/4000", "127.0.0.1", "/ip4/127.0.0.1/tcp/4000"],
+      ["/ip4/0.0.0.0/tcp/4000", undefined, undefined]
     ]
     for (const [address, seen, wanted] of cases) assert.strictEqual(reachableAddress(address, seen), wanted, address)
   })

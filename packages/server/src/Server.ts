@@ -2,7 +2,7 @@
  * A server: a span of blocks on the network, from the first measurement to the last drained session.
  * @module
  */
-import { Directory, Discovery, noRefusals, ownAddresses, type Refusals } from "@swarm/discovery"
+import { addRefusals, Directory, Discovery, noRefusals, ownAddresses } from "@swarm/discovery"
 import { type Announcement, type Frame, never, type Status } from "@swarm/protocol"
 import { type Connection, type ListenError, Network } from "@swarm/transport"
 import * as Effect from "effect/Effect"
@@ -121,7 +121,7 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
       channels: network.connections().length,
       uptimeSeconds: (performance.now() - started) / 1000,
       residentBytes: process.memoryUsage.rss(),
-      refused: sum(directory.counts.refused, discovery.refused?.())
+      refused: addRefusals(directory.counts.refused, discovery.refused?.() ?? noRefusals())
     })
 
     yield* Effect.acquireRelease(
@@ -166,10 +166,3 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
       drain
     }
   })
-
-/** Refusals of the directory and of discovery, by reason. */
-const sum = (a: Refusals, b: Refusals = noRefusals()): Refusals => {
-  const total = { ...a }
-  for (const reason of Object.keys(total) as Array<keyof Refusals>) total[reason] += b[reason]
-  return total
-}

@@ -13,6 +13,8 @@ import type { ChannelClosed, DialError, ListenError } from "./TransportError.ts"
 export interface Channel {
   /** Address of the other end, for people. */
   readonly remote: string
+  /** Id of the peer at the other end, where the carrier's encryption proves it: the handshake must come to the same. */
+  readonly peer?: string
   /** Queues a message (moved: it may leave later, never change it again). False if the channel is closed. */
   readonly send: (message: Uint8Array) => boolean
   /** Bytes queued here and not yet taken by the carrier: whoever sends much watches it. */

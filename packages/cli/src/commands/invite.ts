@@ -48,8 +48,15 @@ export const run = ({ values }: Parsed<typeof invite.options>): Effect.Effect<vo
     if (output.isJson) output.event({ event: "done" })
   })
 
-const attempt = <A>(make: () => A): Effect.Effect<A, unknown> =>
-  Effect.try({ try: make, catch: (cause) => (cause instanceof RangeError ? new UsageError(cause.message) : cause) })
+const attempt = <A>(make: () => A): Effect.Effect<A, IdentityError | UsageError> =>
+  Effect.suspend(() => {
+    try {
+      return Effect.succeed(make())
+    } catch (cause) {
+      if (cause instanceof IdentityError) return Effect.fail(cause)
+      return cause instanceof RangeError ? Effect.fail(new UsageError(cause.message)) : Effect.die(cause)
+    }
+  })
 
 /** Adds to the list, which is kept beside the key, and tells the servers at `--join`, who pass it on. */
 const revoke = (authority: Identity, file: string, values: Values, output: Output) =>

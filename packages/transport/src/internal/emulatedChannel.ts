@@ -42,6 +42,7 @@ export const emulatedChannel = (options: EmulatedChannelOptions): EmulatedChanne
     breakOff,
     channel: {
       remote: inner.remote,
+      ...(inner.peer === undefined ? {} : { peer: inner.peer }),
       send: (message) => {
         if (closing.closed !== undefined) return false
         if (!options.losing()) {

@@ -39,7 +39,7 @@ export interface Handshake {
 }
 
 /** What a peer says of itself that need not be proven. */
-export interface Self {
+interface Self {
   readonly software: string
   readonly address?: string
 }
@@ -59,7 +59,7 @@ export const greet = (handshake: Handshake): void => {
     if (!PROTOCOL_VERSIONS.includes(version))
       return steps.refuse(never("version", `version ${version} is not spoken here`))
     const said = transcript(nonce, frame.body.nonce, identity.peer, peer)
-    if (!isSigned(peer, "welcome", said, signature)) return steps.refuse(unproven(peer))
+    if (isAnother(channel, peer) || !isSigned(peer, "welcome", said, signature)) return steps.refuse(unproven(peer))
     const refusal = membership?.refusal(peer, credential, "serve")
     if (refusal !== undefined) return steps.refuse(never("unauthorized", refusal))
     channel.send(encodeFrame("proof", 0, { signature: identity.sign("proof", said) }))
@@ -90,6 +90,7 @@ export const admit = (handshake: Handshake): void => {
         frame.request
       )
     }
+    if (isAnother(channel, hello.peer)) return steps.refuse(unproven(hello.peer), frame.request)
     const refusal = membership?.refusal(hello.peer, hello.credential, "use")
     if (refusal !== undefined) return steps.refuse(never("unauthorized", refusal), frame.request)
     const nonce = randomBytes(NONCE_BYTES)
@@ -119,6 +120,9 @@ const introduce = ({ identity, membership, self }: Handshake) => ({
 /** What both ends sign. Ids are of one length, so no two handshakes give the same bytes. */
 const transcript = (dialler: Uint8Array, listener: Uint8Array, dials: string, listens: string): Uint8Array =>
   Buffer.concat([dialler, listener, Buffer.from(`${dials} ${listens}`)])
+
+/** Whether the carrier knows better who is there: somebody between the two would be another. */
+const isAnother = (channel: Channel, peer: string): boolean => channel.peer !== undefined && channel.peer !== peer
 
 const unproven = (peer: string): Fault =>
   never("unauthorized", `the peer is not who it claims to be: "${peer.slice(0, 64)}"`)

@@ -1,0 +1,5 @@
+/**
+ * Channels over libp2p.
+ * @module
+ */
+export * from "./Libp2p.ts"
