@@ -4,7 +4,8 @@
  *
  * alpha: microseconds per message; rate: GB/s of each port. One layer pair at a time; of each number of ranks the shard of
  * rank 0 runs, alone on one thread. Latency is that of the emulated ranks' clocks: compute time, and every message of
- * the collectives. "as GPU" takes the compute time of the cost model's A100 (f16 weights) instead of this machine's.
+ * the collectives. The last columns take the paper's machine instead of this one: compute time, start of operations and
+ * link of an A100 from its data sheet, then with the cost of a collective that makes the aware time the published one.
  * @module
  */
 import { parseArgs } from "node:util"
@@ -17,6 +18,7 @@ import {
   emulatedChannels,
   type GroupedLinear,
   identity,
+  type Link,
   machines,
   type PairShape,
   type PairShard,
@@ -79,15 +81,32 @@ const compute = async (
   return (times.toSorted((a, b) => a - b)[Math.floor(REPETITIONS / 2)] ?? 0) / 1e3
 }
 
-/** The collectives of one pass on the emulated link, after `seconds` of work on each rank. */
-const pass = async (shape: PairShape, size: number, rows: number, naive: boolean, seconds: number) => {
-  const channels = emulatedChannels(size, () => link)
+/** A rank's processor and its links, for one pass. */
+interface Platform {
+  readonly link: Link
+  /** Seconds of work, and of starting each operation and each collective. */
+  readonly seconds: number
+  readonly dispatch: number
+  readonly collective: number
+  readonly reduce: "direct" | "ring"
+}
+
+/** One pass on emulated ranks: their work, then the collectives message by message. */
+const pass = async (shape: PairShape, size: number, rows: number, naive: boolean, on: Platform) => {
+  const channels = emulatedChannels(size, () => on.link)
+  const options = { codec: "f16", algorithm: on.reduce } as const
   const traffic = await Promise.all(
     channels.map(async (channel) => {
       const group = communicator(channel, { deadlineMs: 60_000 })
-      channel.advance(seconds)
-      if (naive) await allGather(group, new Float32Array(rows * shape.hidden), { codec: "f16" })
-      await allReduce(group, new Float32Array(rows * shape.outputs), { codec: "f16" })
+      const begin = () => channel.advance(size === 1 ? 0 : on.collective)
+      // sort x, two products; naive: sort and cut the gathered features
+      channel.advance(on.seconds + on.dispatch * (naive ? 5 : 3))
+      if (naive) {
+        begin()
+        await allGather(group, new Float32Array(rows * shape.hidden), options)
+      }
+      begin()
+      await allReduce(group, new Float32Array(rows * shape.outputs), options)
       return group.traffic()
     })
   )
@@ -97,12 +116,27 @@ const pass = async (shape: PairShape, size: number, rows: number, naive: boolean
   }
 }
 
+/** Latencies of both algorithms. */
+const both = async (shape: PairShape, ranks: number, rows: number, on: Platform) => {
+  const [naive, aware] = await Promise.all([true, false].map((isNaive) => pass(shape, ranks, rows, isNaive, on)))
+  if (naive === undefined || aware === undefined) throw new Error("two passes")
+  return { naive, aware, ratio: naive.latency / aware.latency }
+}
+
+/** A machine of the cost model; f16 weights, as in the paper. */
+const platform = (name: "A100" | "A100-as-published", shape: PairShape, ranks: number, rows: number): Platform => {
+  const machine = machines[name]
+  const seconds = pairCost(shape, { machine, algorithm: "aware", ranks, rows, weightBits: 16 }).compute
+  return { ...machine, seconds, reduce: "ring" }
+}
+
 const ms = (seconds: number) => (1e3 * seconds).toFixed(3)
 console.log(`link: ${values.alpha} us, ${values.rate} GB/s; traffic per rank, f16 on the wire`)
 console.log(
-  "| model | ranks | M | bytes naive, aware | messages | compute ms | naive, aware ms | ratio | ratio as GPU | paper |"
+  "| model | ranks | M | bytes naive, aware | messages | compute ms | naive, aware ms | ratio | A100 | fitted A100 |"
 )
 console.log("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+const summary: Array<string> = []
 for (const [model, shape] of Object.entries(publishedShapes)) {
   const pair = {
     first: [synthetic("up", shape.inputs, shape.hidden)],
@@ -111,30 +145,40 @@ for (const [model, shape] of Object.entries(publishedShapes)) {
   } as const
   for (const ranks of values.ranks.split(",").map(Number)) {
     const shard = cutShard(planPair(pair, { ranks, algorithm: "aware" }), 0)
+    const totals = { naive: 0, aware: 0, sheetNaive: 0, sheetAware: 0 }
     for (const rows of rowCounts) {
       const { kernel, end } = runtime(4)
       const seconds = await compute(shard, rows, kernel)
       await end()
-      const gpu = pairCost(shape, { machine: machines.A100, algorithm: "aware", ranks, rows, weightBits: 16 }).compute
-      const [naive, aware, naiveGpu, awareGpu] = await Promise.all([
-        pass(shape, ranks, rows, true, seconds),
-        pass(shape, ranks, rows, false, seconds),
-        pass(shape, ranks, rows, true, gpu),
-        pass(shape, ranks, rows, false, gpu)
-      ])
-      const paper = published.find((entry) => entry.gpu === "A100" && entry.model === model && entry.ranks === ranks)
+      const here = await both(shape, ranks, rows, { link, seconds, dispatch: 0, collective: 0, reduce: "direct" })
+      const sheet = await both(shape, ranks, rows, platform("A100", shape, ranks, rows))
+      const fitted = await both(shape, ranks, rows, platform("A100-as-published", shape, ranks, rows))
+      totals.naive += fitted.naive.latency
+      totals.aware += fitted.aware.latency
+      totals.sheetNaive += sheet.naive.latency
+      totals.sheetAware += sheet.aware.latency
       const cells = [
-        `${naive.bytes}, ${aware.bytes}`,
-        `${naive.messages}, ${aware.messages}`,
+        `${here.naive.bytes}, ${here.aware.bytes}`,
+        `${here.naive.messages}, ${here.aware.messages}`,
         ms(seconds),
-        `${ms(naive.latency)}, ${ms(aware.latency)}`,
-        (naive.latency / aware.latency).toFixed(2),
-        (naiveGpu.latency / awareGpu.latency).toFixed(2),
-        paper?.ratio ?? ""
+        `${ms(here.naive.latency)}, ${ms(here.aware.latency)}`,
+        ...[here, sheet, fitted].map(({ ratio }) => ratio.toFixed(2))
       ]
       console.log(`| ${[model, ranks, rows, ...cells].join(" | ")} |`)
     }
+    const paper = published.find((entry) => entry.gpu === "A100" && entry.model === model && entry.ranks === ranks)
+    if (paper === undefined) continue
+    const got = [totals.sheetNaive / totals.sheetAware, totals.naive / totals.aware]
+    const [bySheet, byFit] = got.map((ratio) => `${ratio.toFixed(2)} (${(ratio - paper.ratio).toFixed(2)})`)
+    const times = `${ms(totals.naive / rowCounts.length)}, ${ms(totals.aware / rowCounts.length)}`
+    summary.push(
+      `| ${model} | ${ranks} | ${bySheet} | ${byFit} | ${times} | ${paper.ratio} | ${paper.naive ?? ""}, ${paper.aware ?? ""} |`
+    )
   }
 }
+console.log("\nMeans over M on emulated A100s, and the difference to the published ratio:")
+console.log("| model | ranks | ratio by data sheet | fitted | naive, aware ms | published ratio | naive, aware ms |")
+console.log("| --- | --- | --- | --- | --- | --- | --- |")
+for (const line of summary) console.log(line)
 const { maxRSS } = process.resourceUsage()
 console.log(`greatest memory: ${(maxRSS / 2 ** 20).toFixed(2)} GB`)

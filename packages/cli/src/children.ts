@@ -8,6 +8,18 @@ import * as Data from "effect/Data"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 
+/** A `swarm` process that has said that it is ready. */
+export interface SwarmProcess {
+  readonly pid: number
+  /** Where it listens. */
+  readonly address: string
+  /** The whole line that said so. */
+  readonly line: Readonly<Record<string, unknown>>
+  readonly kill: (signal?: NodeJS.Signals) => void
+  /** Settles when the process has ended. */
+  readonly ended: Promise<void>
+}
+
 /** A `swarm serve` process that is online. */
 export interface ServerProcess {
   readonly pid: number
@@ -21,17 +33,17 @@ export interface ServerProcess {
   readonly ended: Promise<void>
 }
 
-/** A server process ended, or said nothing for too long, before it was online. `detail`: what it said last. */
+/** A process ended, or said nothing for too long, before it was ready. `detail`: what it said last. */
 export class ServerFailed extends Data.TaggedError("ServerFailed")<{ readonly detail: string }> {
   override get message(): string {
-    return `Cannot start a server: ${this.detail}`
+    return `Cannot start a process: ${this.detail}`
   }
 }
 
 export interface ServerProcessOptions {
   /** How to start the command: program and first arguments, such as `[process.execPath, "bin/swarm.js"]`. */
   readonly command: readonly [string, ...ReadonlyArray<string>]
-  /** Arguments of `swarm serve`. */
+  /** Arguments of the command. */
   readonly args: ReadonlyArray<string>
   /** @default 120 */
   readonly timeoutSeconds?: number
@@ -39,23 +51,41 @@ export interface ServerProcessOptions {
 
 /** Starts `swarm serve` and waits until it is online. The process ends with the scope, and with this process. */
 export const startServer = (options: ServerProcessOptions): Effect.Effect<ServerProcess, ServerFailed, Scope.Scope> =>
-  Effect.acquireRelease(spawnServer(options), ({ child, ended }) =>
+  Effect.map(startProcess("serve", "online", options), ({ line, ...process }) => ({
+    ...process,
+    peer: String(line.peer),
+    blocks: line.blocks as [number, number],
+    online: line
+  }))
+
+/** Starts `swarm rank` for one group. The process ends with the scope, and with this process. */
+export const startRank = (options: ServerProcessOptions): Effect.Effect<SwarmProcess, ServerFailed, Scope.Scope> =>
+  startProcess("rank", "listening", options)
+
+/** Starts a command and waits until it prints `event`. */
+const startProcess = (
+  name: string,
+  event: string,
+  options: ServerProcessOptions
+): Effect.Effect<SwarmProcess, ServerFailed, Scope.Scope> =>
+  Effect.acquireRelease(spawnCommand(name, options), ({ child, ended }) =>
     Effect.promise(() => {
       child.kill("SIGKILL")
       return ended
     })
-  ).pipe(Effect.flatMap((started) => online(started, options.timeoutSeconds ?? 120)))
+  ).pipe(Effect.flatMap((started) => awaitEvent(started, event, options.timeoutSeconds ?? 120)))
 
 interface Started {
   readonly child: ChildProcess
   readonly ended: Promise<void>
 }
 
-const spawnServer = ({ command: [program, ...first], args }: ServerProcessOptions): Effect.Effect<Started> =>
+const spawnCommand = (
+  name: string,
+  { command: [program, ...first], args }: ServerProcessOptions
+): Effect.Effect<Started> =>
   Effect.sync(() => {
-    const child = spawn(program, [...first, "serve", "--json", "--parent", ...args], {
-      stdio: ["pipe", "pipe", "pipe"]
-    })
+    const child = spawn(program, [...first, name, "--json", "--parent", ...args], { stdio: ["pipe", "pipe", "pipe"] })
     child.stdin?.on("error", () => undefined)
     const ended = new Promise<void>((resolve) => {
       child.once("exit", () => resolve())
@@ -64,8 +94,8 @@ const spawnServer = ({ command: [program, ...first], args }: ServerProcessOption
     return { child, ended }
   })
 
-const online = ({ child, ended }: Started, timeoutSeconds: number): Effect.Effect<ServerProcess, ServerFailed> =>
-  Effect.async<ServerProcess, ServerFailed>((resume) => {
+const awaitEvent = ({ child, ended }: Started, awaited: string, timeoutSeconds: number) =>
+  Effect.async<SwarmProcess, ServerFailed>((resume) => {
     let said = ""
     const fail = (detail: string) => resume(Effect.fail(new ServerFailed({ detail })))
     child.stderr?.on("data", (piece: Buffer) => {
@@ -73,20 +103,18 @@ const online = ({ child, ended }: Started, timeoutSeconds: number): Effect.Effec
     })
     child.once("error", (error) => fail(error.message))
     void ended.then(() => fail(said.trim().replace(/^swarm: /m, "") || `it ended with code ${child.exitCode}`))
-    const timer = setTimeout(() => fail(`it is not online after ${timeoutSeconds} s`), timeoutSeconds * 1000)
+    const timer = setTimeout(() => fail(`it is not ready after ${timeoutSeconds} s`), timeoutSeconds * 1000)
     if (child.stdout === null) return fail("it has no output")
-    createInterface({ input: child.stdout }).on("line", (line) => {
-      const event = parseLine(line)
-      if (event?.event !== "online") return
+    createInterface({ input: child.stdout }).on("line", (text) => {
+      const line = parseLine(text)
+      if (line?.event !== awaited) return
       clearTimeout(timer)
       resume(
         Effect.succeed({
           pid: child.pid ?? 0,
-          address: String(event.address),
-          peer: String(event.peer),
-          blocks: event.blocks as [number, number],
-          online: event,
-          kill: (signal = "SIGKILL") => {
+          address: String(line.address),
+          line,
+          kill: (signal: NodeJS.Signals = "SIGKILL") => {
             child.kill(signal)
           },
           ended

@@ -7,7 +7,7 @@ import { Discovery, makeBootstrap, makeStatic } from "@swarm/discovery"
 import * as Engine from "@swarm/engine"
 import { type Identity, makeIdentity } from "@swarm/identity"
 import { layer as layerRouting } from "@swarm/routing"
-import { layerNetwork, makeWebSocket, Network, type Service, Transport } from "@swarm/transport"
+import { layerNetwork, layerWebSocket, makeWebSocket, Network, type Service, Transport } from "@swarm/transport"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
@@ -75,6 +75,9 @@ export const clientLayer = (
   })
   return layerClient().pipe(Layer.provide(routing), Layer.provideMerge(seekerLayer(join, member)))
 }
+
+/** What the ranks of a group reach each other over. */
+export const transportLayer = layerWebSocket()
 
 /** The engine; see `@swarm/engine`. */
 export const engineLayer = Engine.layer

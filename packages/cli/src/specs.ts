@@ -64,6 +64,10 @@ export const serve = {
     join: where.join,
     ...member,
     ...numerics,
+    "tensor-parallel": count("share each block among N processes of this machine (default 1)", { greatest: 64 }),
+    "tensor-parallel-peers": texts("share each block with `swarm rank` at this address; once for each", {
+      value: "ADDR"
+    }),
     "max-tokens": count("greatest length of a session (default: the model's context, at most 4096)"),
     "kv-memory": bytes("memory for the KV caches of all sessions, such as 2GiB (default: 16 of the longest sessions)"),
     "idle-seconds": number("close a session that is not used for so long (default 600)", { least: 1 }),
@@ -74,6 +78,20 @@ export const serve = {
   notes: [
     "On SIGTERM and SIGINT the server takes no new sessions, tells those that run to move, and ends when they have."
   ]
+} satisfies Spec
+
+export const rank = {
+  name: "rank",
+  summary: "Computes a share of each block for a server of another machine",
+  options: {
+    ...model,
+    listen: text("address to listen on (default ws://127.0.0.1:0)", { value: "ADDR" }),
+    threads: numerics.threads,
+    once: flag("end with the first group", { hidden: true }),
+    parent: flag("end when standard input closes", { hidden: true }),
+    ...json
+  },
+  notes: ["The server is started with `swarm serve --tensor-parallel-peers ADDR`; it says which blocks, and how."]
 } satisfies Spec
 
 export const generate = {
@@ -281,6 +299,7 @@ const command = <O extends Record<string, Option>>(
 export const commands: ReadonlyArray<Command> = [
   command(demo, () => import("./commands/demo.ts")),
   command(serve, () => import("./commands/serve.ts")),
+  command(rank, () => import("./commands/rank.ts")),
   command(generate, () => import("./commands/generate.ts")),
   command(chat, () => import("./commands/chat.ts")),
   command(logits, () => import("./commands/logits.ts")),

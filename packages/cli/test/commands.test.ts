@@ -68,6 +68,8 @@ describe("usage", () => {
     ["generate --model tiny --local --prompt x --max-tokens 1.5", 2, /--max-tokens must be a whole number/],
     ["generate --model tiny --prompt x", 2, /--local, or --join/],
     ["serve --model tiny --blocks 3:99", 2, /A < B <= 8/],
+    ["serve --model tiny --tensor-parallel 2 --tensor-parallel-peers ws://127.0.0.1:1", 2, /give either/],
+    ["serve --model tiny --blocks 0:4 --tensor-parallel 3", 1, /2 key heads for 3 ranks/],
     ["serve --model tiny --blocks 0:4,4:8 --announce ws://127.0.0.1:1", 2, /--announce takes one range/],
     ["generate --model ./nowhere.gguf --local --prompt x", 1, /"\.\/nowhere\.gguf"/],
     ["generate --model tiny --local --ids /nowhere.json", 1, /"\/nowhere\.json"/],

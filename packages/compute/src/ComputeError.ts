@@ -37,4 +37,21 @@ export class QuantizeError extends Data.TaggedError("QuantizeError")<{
   }
 }
 
-export type ComputeError = WeightCacheError | ProbeFailed
+/**
+ * The ranks of a span cannot work together: one cannot be reached, refuses its part, or is lost. *Elsewhere*: the span
+ * serves nothing until a new group is made.
+ */
+export class GroupFailed extends Data.TaggedError("GroupFailed")<{
+  /** The rank, and its address where it has one. */
+  readonly rank: number
+  readonly address?: string
+  /** What it did, to follow its name. */
+  readonly detail: string
+  readonly cause?: unknown
+}> {
+  override get message(): string {
+    return `Rank ${this.rank}${this.address === undefined ? "" : ` at ${this.address}`} ${this.detail}`
+  }
+}
+
+export type ComputeError = WeightCacheError | ProbeFailed | GroupFailed

@@ -1,43 +1,42 @@
 /**
- * Input and output tensors by number of rows, kept for reuse.
+ * Tensors by number of rows, kept for reuse.
  * @module
  */
 import type { DeviceTensor, Service as Engine } from "@swarm/engine"
 
-/** A pair of tensors for runs of `rows` rows. */
-export interface RowBuffers {
-  readonly input: DeviceTensor
-  readonly output: DeviceTensor
-}
+/** Input and output of runs of a number of rows. */
+export type RowBuffers = Buffers<"input" | "output">
 
-/** Row counts kept; beyond them the least recently used pair is freed. */
+/** Tensors by name. */
+export type Buffers<K extends string> = Readonly<Record<K, DeviceTensor>>
+
+/** Row counts kept; beyond them the least recently used tensors are freed. */
 const KEPT = 24
 
 /**
- * @param shapes give the shape of the input and of the output for a number of rows
+ * @param shapes give the shape of each tensor (f32) for a number of rows
  */
-export const rowBuffers = (
+export const rowBuffers = <K extends string>(
   engine: Engine,
-  shapes: {
-    readonly input: (rows: number) => ReadonlyArray<number>
-    readonly output: (rows: number) => ReadonlyArray<number>
-  }
+  shapes: Readonly<Record<K, (rows: number) => ReadonlyArray<number>>>
 ) => {
-  const kept = new Map<number, RowBuffers>()
-  const free = (buffers: RowBuffers) => {
-    buffers.input.free()
-    buffers.output.free()
+  const kept = new Map<number, Buffers<K>>()
+  const names = Object.keys(shapes) as Array<K>
+  const free = (buffers: Buffers<K>) => {
+    for (const name of names) buffers[name].free()
   }
+  const make = (rows: number) =>
+    Object.fromEntries(names.map((name) => [name, engine.tensor("f32", shapes[name](rows))])) as Buffers<K>
   return {
-    /** The pair for `rows`. Valid until `KEPT` other counts have been asked for. */
-    get: (rows: number): RowBuffers => {
+    /** The tensors for `rows`. Valid until `KEPT` other counts have been asked for. */
+    get: (rows: number): Buffers<K> => {
       let buffers = kept.get(rows)
       if (buffers === undefined) {
-        buffers = { input: engine.tensor("f32", shapes.input(rows)), output: engine.tensor("f32", shapes.output(rows)) }
+        buffers = make(rows)
         if (kept.size >= KEPT) {
-          const [oldest, pair] = kept.entries().next().value as [number, RowBuffers]
+          const [oldest, least] = kept.entries().next().value as [number, Buffers<K>]
           kept.delete(oldest)
-          free(pair)
+          free(least)
         }
       } else kept.delete(rows)
       kept.set(rows, buffers)

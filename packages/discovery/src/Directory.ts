@@ -175,7 +175,26 @@ export class Directory {
    */
   find(model: string): ReadonlyArray<Found> {
     this.counts.found++
-    const { now, learned, maxFound } = this.#options
+    const { now, maxFound } = this.#options
+    const own = this.#own
+    const first =
+      own !== undefined && (model === "" || own.model === model)
+        ? [{ record: signAnnouncement(this.#keeper, own, now() * 1000).record, age: 0 }]
+        : []
+    const others = choose(this.#others(model), maxFound - first.length)
+    return withinBody([
+      ...first,
+      ...others.map(({ record, age, seen }) => ({ record, age, ...(seen === undefined ? {} : { seen }) }))
+    ])
+  }
+
+  /** The announcements of others of a model ("" = all). O(entries). */
+  known(model: string): ReadonlyArray<Announcement> {
+    return this.#others(model).map(({ announcement }) => announcement)
+  }
+
+  #others(model: string): Array<Heard> {
+    const { now, learned } = this.#options
     const byPeer = new Map<string, Heard>()
     for (const heard of learned()) {
       const { peer } = heard.announcement
@@ -185,19 +204,8 @@ export class Directory {
       const { peer } = heard.announcement
       if (!byPeer.has(peer)) byPeer.set(peer, heard)
     }
-    const own = this.#own
-    if (own !== undefined) byPeer.delete(own.peer)
-    const matches = (announcement: Announcement): boolean => model === "" || announcement.model === model
-    const first =
-      own !== undefined && matches(own)
-        ? [{ record: signAnnouncement(this.#keeper, own, now() * 1000).record, age: 0 }]
-        : []
-    const matching = [...byPeer.values()].filter(({ announcement }) => matches(announcement))
-    const others = choose(matching, maxFound - first.length)
-    return withinBody([
-      ...first,
-      ...others.map(({ record, age, seen }) => ({ record, age, ...(seen === undefined ? {} : { seen }) }))
-    ])
+    if (this.#own !== undefined) byPeer.delete(this.#own.peer)
+    return [...byPeer.values()].filter(({ announcement }) => model === "" || announcement.model === model)
   }
 
   /** Peers that are known and have not said goodbye. O(entries). */

@@ -39,6 +39,8 @@ export interface GraphContext {
   readonly architecture: Architecture
   readonly sessions: number
   readonly duplicate: boolean
+  /** Marks the result of a branch, which the ranks of a group sum before anything reads it. */
+  readonly cut: (branch: Value) => void
 }
 
 /** The residual stream as two addends: a norm adds them on its way. */
@@ -106,8 +108,12 @@ export const blockInitializers = (block: Block): ReadonlyArray<Initializer> => [
 
 /** Adds the nodes of a block. */
 export const applyBlock = (context: GraphContext, block: Block, residual: Residual): Residual => {
-  const attend = (x: Value) => attention(context, block, x)
-  const feed = (x: Value) => feedForward(context.operators, block.feedForward, x)
+  const summed = (branch: Value): Value => {
+    context.cut(branch)
+    return branch
+  }
+  const attend = (x: Value) => summed(attention(context, block, x))
+  const feed = (x: Value) => summed(feedForward(context.operators, block.feedForward, x))
   if (context.architecture.parallelResidual === undefined) {
     const attended = branch(context, block.attentionNorms, attend, residual)
     return branch(context, block.feedForwardNorms, feed, attended)

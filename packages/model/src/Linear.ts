@@ -108,8 +108,11 @@ export const canFuse = (parts: ReadonlyArray<LinearPart>, options: LinearOptions
  * them so (an elementwise function between the two changes nothing), nothing is gathered at run time: the columns of
  * W1 are permuted once, as in Algorithm 3 of arXiv 2402.04925.
  */
-export const inputOrder = (part: LinearPart, options: LinearOptions): Uint32Array | undefined =>
-  formOf(part.weight, options).order
+export const inputOrder = (part: LinearPart, options: LinearOptions): Uint32Array | undefined => {
+  const { order } = formOf(part.weight, options)
+  // zeros may fill the blocks of a part of a matrix: no order of the features themselves
+  return order?.length === part.weight.columns ? order : undefined
+}
 
 /**
  * The layer whose outputs are those of `parts[0]`, then of `parts[1]`, ...; they must be fusable. `name` is the stem of
@@ -141,7 +144,8 @@ export const makeLinear = (
             name,
             weights,
             { ...form, layout },
-            shape,
+            // zeros may fill the blocks of a part of a matrix
+            { outFeatures, inFeatures: form.order?.length ?? inFeatures },
             bias,
             options.activations,
             wide ? "double" : rounding

@@ -7,6 +7,7 @@ import type { ElementType, TensorArray } from "@swarm/tensor"
 import type { Architecture } from "./Architecture.ts"
 import type { StorageType } from "./Checkpoint.ts"
 import type { Opened } from "./openCheckpoint.ts"
+import type { Shard } from "./Shard.ts"
 import type { Tokenizer } from "./Tokenizer.ts"
 
 /**
@@ -31,6 +32,8 @@ export interface PlanOptions {
   readonly activations?: Activations
   /** Rows of rotary tables, so the greatest position + 1. @default the model's context length */
   readonly maxPositions?: number
+  /** For spans: the part of one rank of a group (see `SpanPlan.segments`). */
+  readonly shard?: Shard
 }
 
 /** One weight tensor of a graph. */
@@ -77,6 +80,30 @@ export interface OffsetFold {
 }
 
 /**
+ * A part of a span's graph that a rank runs by itself. `cut` is then summed over the ranks, in place, before the next
+ * segment reads it. `reads` and `writes` are f32 (1, T, hidden) and handed on from segment to segment; the inputs and
+ * outputs of caches, positions and `y` are where `SpanPlan` says.
+ */
+export interface Segment {
+  /** The serialized graph. */
+  readonly model: Uint8Array
+  /** `x`, and what earlier segments wrote. */
+  readonly reads: ReadonlyArray<string>
+  /** `cut`, and what later segments read. */
+  readonly writes: ReadonlyArray<string>
+  /** Absent in the last segment. */
+  readonly cut?: string
+}
+
+/** Which graph of a plan. */
+export interface GraphOptions {
+  readonly sessions: number
+  readonly duplicate: boolean
+  readonly folded?: boolean
+  readonly observe?: boolean
+}
+
+/**
  * The plan of a span. Every graph of the plan takes the same initializers, so weights exist once.
  *
  * Graph for `sessions` = B sessions (B >= 1), `duplicate` = D:
@@ -107,15 +134,10 @@ export interface SpanPlan {
   readonly notes: ReadonlyArray<string>
   /** Offsets that need no nodes if the engine can fold them; then ask for graphs with `folded`. */
   readonly folds: ReadonlyArray<OffsetFold>
-  readonly graph: (
-    options: {
-      readonly sessions: number
-      readonly duplicate: boolean
-      readonly folded?: boolean
-      readonly observe?: boolean
-    },
-    locate: (name: string) => ExternalData
-  ) => Uint8Array
+  /** In the plan of a rank, the branches are those of the rank alone: nothing is summed. */
+  readonly graph: (options: GraphOptions, locate: (name: string) => ExternalData) => Uint8Array
+  /** The same graph, cut where the ranks of a group sum what they have: twice a block. */
+  readonly segments: (options: GraphOptions, locate: (name: string) => ExternalData) => ReadonlyArray<Segment>
 }
 
 /**

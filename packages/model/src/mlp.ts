@@ -53,7 +53,7 @@ export const makeMlp = (
     size,
     inner,
     gated,
-    down: makeLinear(`${name}.down`, [last], options, { ordered: true, rounding })
+    down: makeLinear(`${name}.down`, [last], options, { ordered: extras.outputs !== undefined, rounding })
   }
 }
 

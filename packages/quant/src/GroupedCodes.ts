@@ -30,9 +30,12 @@ export interface GroupedCodes {
   readonly groupIndex?: ArrayLike<number>
 }
 
+/** In the place of an input feature: a weight of zero. Not the first of a block. */
+export const PADDING = 0xffff_ffff
+
 /** Which part of a layer becomes blocks, and which. */
 export interface GroupedPart {
-  /** Input features in order, each block of them in one group. @default all, as they are */
+  /** Input features in order, each block of them in one group, or `PADDING`. @default all, as they are */
   readonly rows?: Uint32Array
   /** Output features in order. @default all, as they are */
   readonly columns?: Uint32Array
@@ -43,13 +46,16 @@ export interface GroupedPart {
 }
 
 /** The group of a row. */
-export const groupOf = ({ groupIndex, groupSize }: GroupedCodes, row: number): number =>
-  groupIndex?.[row] ?? Math.floor(row / groupSize)
+export const groupOf = (
+  { groupIndex, groupSize }: Pick<GroupedCodes, "groupIndex" | "groupSize">,
+  row: number
+): number => groupIndex?.[row] ?? Math.floor(row / groupSize)
 
 /** Whether every block of `size` of these rows lies in one group. O(rows). */
 export const blocksFit = (linear: GroupedCodes, rows: Uint32Array, size: number): boolean => {
   for (let i = 0; i < rows.length; i++) {
-    if (i % size !== 0 && groupOf(linear, rows[i]!) !== groupOf(linear, rows[i - 1]!)) return false
+    if (i % size === 0 || rows[i] === PADDING) continue
+    if (groupOf(linear, rows[i]!) !== groupOf(linear, rows[i - 1]!)) return false
   }
   return true
 }
@@ -87,7 +93,10 @@ export const groupedLayouts = (
 export const groupedBlocks = (linear: GroupedCodes, { rows, columns, bits, blockSize }: GroupedPart): BlockLinear => {
   const { inFeatures, outFeatures } = linear
   if (bits < linear.bits) throw new RangeError(`Cannot hold codes of ${linear.bits} bits in ${bits}`)
-  if (rows?.some((row) => row >= inFeatures) || columns?.some((column) => column >= outFeatures)) {
+  if (
+    rows?.some((row, i) => row >= inFeatures && (row !== PADDING || i % blockSize === 0)) ||
+    columns?.some((column) => column >= outFeatures)
+  ) {
     throw new RangeError(`Cannot take part of a layer (${inFeatures}, ${outFeatures}): a row or column is beyond it`)
   }
   const allRows = rows ?? Uint32Array.from({ length: inFeatures }, (_, k) => k)
@@ -181,10 +190,15 @@ const gatherCodes = (
   const blocks = Math.ceil(rows.length / blockSize)
   const rowWords = (blocks * blockSize * bits) / 32
   const shift = shiftOf(linear, bits)
-  const codes = new Uint8Array(linear.inFeatures)
+  const { inFeatures } = linear
+  // behind the codes of a column: for each block the code that is a weight of zero
+  const places = rows.map((row, i) => (row === PADDING ? inFeatures + Math.floor(i / blockSize) : row))
+  const codes = new Uint8Array(inFeatures + blocks)
+  const own = codes.subarray(0, inFeatures)
   forColumns(linear.codes, linear.outFeatures, columns, (column, n) => {
-    unpackStream(column, linear.bits, codes)
+    unpackStream(column, linear.bits, own)
+    for (let b = 0; b < blocks; b++) codes[inFeatures + b] = zeros[n * blocks + b]! - shift
     const rest = zeros[(n + 1) * blocks - 1]!
-    packStream(codes, rows, shift, rest, bits, words, n * rowWords, (n + 1) * rowWords)
+    packStream(codes, places, shift, rest, bits, words, n * rowWords, (n + 1) * rowWords)
   })
 }

@@ -14,8 +14,8 @@ export interface Channel {
   readonly rank: number
   readonly size: number
   /**
-   * Sends to another rank; `bytes` may be overwritten as soon as this returned (or its promise resolved). It may
-   * resolve before the peer has received: nobody waits for a peer's `receive`.
+   * Sends to another rank; `bytes` are the carrier's from here on (moved: never change them again). It may resolve before
+   * the peer has received: nobody waits for a peer's `receive`.
    */
   readonly send: (rank: number, bytes: Uint8Array) => void | Promise<void>
   /** The next message from a rank; the receiver owns it. At most one `receive` per rank is pending at a time. */

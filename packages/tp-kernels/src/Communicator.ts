@@ -46,6 +46,8 @@ export interface Communicator {
    * receive is left over that would take a later group's message.
    */
   readonly receive: (rank: number) => Promise<Message>
+  /** As `receive`, however long it takes: for a rank that has nothing to do until another one says so. */
+  readonly awaitNext: (rank: number) => Promise<Message>
   /** Counts a round. */
   readonly step: () => void
   /** What was sent so far. */
@@ -59,6 +61,8 @@ export interface Communicator {
   readonly fault: (rank: number, reason: RankLostReason) => RankLost
   /** The fault that ended the group, if one did. */
   readonly lost: () => RankLost | undefined
+  /** Settles, never rejects, when a fault ends the group. */
+  readonly ended: Promise<RankLost>
 }
 
 const HEADER = 8
@@ -82,6 +86,10 @@ export const communicator = (channel: Channel, options: CommunicatorOptions = {}
   const received = new Uint32Array(channel.size)
   const counts = { bytes: 0, messages: 0, steps: 0 }
   let lost: RankLost | undefined
+  let end: (fault: RankLost) => void = () => {}
+  const ended = new Promise<RankLost>((resolve) => {
+    end = resolve
+  })
   let tail: Promise<unknown> = Promise.resolve()
 
   const frame = (kind: number, tag: number, number: number, payload: Uint8Array): Uint8Array => {
@@ -98,6 +106,7 @@ export const communicator = (channel: Channel, options: CommunicatorOptions = {}
   const lose = (rank: number, reason: RankLostReason, cause?: unknown): RankLost => {
     if (lost !== undefined) return lost
     lost = new RankLost({ rank, reason, cause })
+    end(lost)
     const notice = frame(FAULT, 0, rank, new Uint8Array())
     for (let peer = 0; peer < channel.size; peer++) {
       // Peers that are gone too cannot be told, and need not be.
@@ -108,21 +117,27 @@ export const communicator = (channel: Channel, options: CommunicatorOptions = {}
     return lost
   }
 
-  const next = (rank: number, end: number): Promise<Uint8Array> =>
+  const next = async (rank: number): Promise<Uint8Array> => {
+    try {
+      return await channel.receive(rank)
+    } catch (cause) {
+      throw lose(rank, "closed", cause)
+    }
+  }
+
+  const before = (rank: number, until: number): Promise<Uint8Array> =>
     new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(lose(rank, "deadline")), Math.max(0, end - performance.now()))
-      const settle = (): void => clearTimeout(timer)
-      channel
-        .receive(rank)
-        .then(resolve, (cause) => reject(lose(rank, "closed", cause)))
-        .finally(settle)
+      const timer = setTimeout(() => reject(lose(rank, "deadline")), Math.max(0, until - performance.now()))
+      next(rank)
+        .then(resolve, reject)
+        .finally(() => clearTimeout(timer))
     })
 
-  const receive = async (rank: number): Promise<Message> => {
+  const receive = async (rank: number, milliseconds: number): Promise<Message> => {
     if (lost !== undefined) throw lost
-    const end = performance.now() + deadlineMs
+    const until = performance.now() + milliseconds
     for (;;) {
-      const bytes = await next(rank, end)
+      const bytes = await (until === Number.POSITIVE_INFINITY ? next(rank) : before(rank, until))
       if (lost !== undefined) throw lost
       if (bytes.length < HEADER) throw lose(rank, "desync")
       const view = new DataView(bytes.buffer, bytes.byteOffset)
@@ -168,13 +183,15 @@ export const communicator = (channel: Channel, options: CommunicatorOptions = {}
     rank: channel.rank,
     size: channel.size,
     send,
-    receive,
+    receive: (peer) => receive(peer, deadlineMs),
+    awaitNext: (peer) => receive(peer, Number.POSITIVE_INFINITY),
     step: () => {
       counts.steps++
     },
     traffic: () => ({ ...counts }),
     exclusive,
     fault: lose,
-    lost: () => lost
+    lost: () => lost,
+    ended
   }
 }

@@ -50,23 +50,26 @@ export interface Part {
 export const hiddenFeatures = (structure: Structure): number =>
   structure.kind === "heads" ? structure.heads * structure.headDim : structure.channels * (structure.copies ?? 1)
 
-const refuse = (reason: "ranks" | "shape" | "commute", detail: string): never => {
-  throw new PlanError({ reason, subject: "structure", detail })
+const refuse = (reason: "ranks" | "shape" | "commute", detail: string, subject = "structure"): never => {
+  throw new PlanError({ reason, subject, detail })
 }
 
-/** Checks sizes, and that `ranks` divides the channels or query heads. Throws `PlanError` (`shape`, `ranks`). */
-export const checkStructure = (structure: Structure, ranks: number): void => {
+/**
+ * Checks sizes, and that `ranks` divides the channels or query heads. Throws `PlanError` (`shape`, `ranks`), of `subject`.
+ */
+export const checkStructure = (structure: Structure, ranks: number, subject?: string): void => {
   const { kind, ...sizes } = structure
   for (const [name, value] of Object.entries(sizes)) {
     if (typeof value === "number" && (!Number.isSafeInteger(value) || value < 1)) refuse("shape", `${name} is ${value}`)
   }
   const [units, count] = kind === "heads" ? ["heads", structure.heads] : ["channels", structure.channels]
   if (!Number.isSafeInteger(ranks) || ranks < 1 || count % ranks !== 0)
-    refuse("ranks", `${count} ${units} for ${ranks} ranks`)
+    refuse("ranks", `${count} ${units} for ${ranks} ranks`, subject)
   if (kind !== "heads") return
   const { heads, kvHeads } = structure
   if (heads % kvHeads !== 0) refuse("shape", `${heads} query heads for ${kvHeads} key heads`)
-  if (kvHeads % ranks !== 0 && ranks % kvHeads !== 0) refuse("ranks", `${kvHeads} key heads for ${ranks} ranks`)
+  if (kvHeads % ranks !== 0 && ranks % kvHeads !== 0)
+    refuse("ranks", `${kvHeads} key heads for ${ranks} ranks`, subject)
 }
 
 const span = (first: number, length: number): Uint32Array => Uint32Array.from({ length }, (_, i) => first + i)

@@ -77,9 +77,24 @@ const settle = (x: Float32Array, ranges: ReadonlyArray<Range>, name: WireCodec):
   }
 }
 
-const forEachElement = (ranges: ReadonlyArray<Range>, visit: (at: number, index: number) => void): void => {
-  let index = 0
-  for (const { from, to } of ranges) for (let at = from; at < to; at++) visit(at, index++)
+/** Puts `values` where `ranges` of x lie, one after the other. */
+const place = (x: Float32Array, ranges: ReadonlyArray<Range>, values: Float32Array): void => {
+  let at = 0
+  for (const { from, to } of ranges) {
+    x.set(values.subarray(at, at + to - from), from)
+    at += to - from
+  }
+}
+
+/** The values of `ranges` of x, one after the other: fresh. */
+const pick = (x: Float32Array, ranges: ReadonlyArray<Range>): Float32Array => {
+  const values = new Float32Array(ranges.reduce((sum, { from, to }) => sum + to - from, 0))
+  let at = 0
+  for (const { from, to } of ranges) {
+    values.set(x.subarray(from, to), at)
+    at += to - from
+  }
+  return values
 }
 
 const runStep = async (x: Float32Array, step: Step, name: WireCodec, group: Communicator): Promise<void> => {
@@ -99,27 +114,17 @@ const runStep = async (x: Float32Array, step: Step, name: WireCodec, group: Comm
   }
   for (const result of await sent) if (result.status === "rejected") throw result.reason
   if (!step.reduce) {
-    for (const { ranges, values } of parts)
-      forEachElement(ranges, (at, index) => {
-        x[at] = values[index]!
-      })
+    for (const { ranges, values } of parts) place(x, ranges, values)
     return
   }
-  // Summed in the order of the ranks, own values at their place: the same bits on every rank.
   const first = parts[0]
   if (first === undefined) return
-  const own = new Float32Array(first.values.length)
-  forEachElement(first.ranges, (at, index) => {
-    own[index] = x[at]!
-  })
-  const all = [...parts, { peer: group.rank, values: own }].toSorted((a, b) => a.peer - b.peer)
-  const sum = new Float32Array(own.length)
-  all.forEach(({ values }, place) => {
-    for (let i = 0; i < sum.length; i++) sum[i] = place === 0 ? values[i]! : sum[i]! + values[i]!
-  })
-  forEachElement(first.ranges, (at, index) => {
-    x[at] = sum[index]!
-  })
+  // Summed in the order of the ranks, own values at their place: the same bits on every rank.
+  const own = { peer: group.rank, values: pick(x, first.ranges) }
+  const [start, ...others] = [...parts, own].toSorted((a, b) => a.peer - b.peer)
+  const sum = start?.values ?? own.values
+  for (const { values } of others) for (let i = 0; i < sum.length; i++) sum[i]! += values[i]!
+  place(x, first.ranges, sum)
 }
 
 const run = async (x: Float32Array, schedule: Schedule, name: WireCodec, group: Communicator): Promise<void> => {

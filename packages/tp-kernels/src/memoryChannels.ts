@@ -21,7 +21,7 @@ const at = <A>(items: ReadonlyArray<A>, index: number): A => {
   return item
 }
 
-/** `size` ranks that exchange copies of their messages. */
+/** `size` ranks that hand their messages to one another. */
 export const memoryChannels = (size: number): MemoryGroup => {
   const boxes: ReadonlyArray<ReadonlyArray<Mailbox>> = Array.from({ length: size }, () =>
     Array.from({ length: size }, mailbox)
@@ -32,7 +32,7 @@ export const memoryChannels = (size: number): MemoryGroup => {
     size,
     send: (to: number, bytes: Uint8Array) => {
       const target = at(boxes, to)
-      if (!dead.has(rank)) at(target, rank).put(bytes.slice())
+      if (!dead.has(rank)) at(target, rank).put(bytes)
     },
     receive: (from: number) => at(inbox, from).take()
   }))

@@ -4,7 +4,7 @@
  */
 import { MessageChannel, type MessagePort } from "node:worker_threads"
 import type { Channel } from "./Channel.ts"
-import { mailbox } from "./internal/mailbox.ts"
+import { linkChannel, type MessageLink } from "./linkChannel.ts"
 
 /** Ports for a full mesh: `mesh[r][s]` goes to rank r (transfer it to its thread) and leads to rank s; absent for r = s. */
 export const portMesh = (size: number): ReadonlyArray<ReadonlyArray<MessagePort | undefined>> => {
@@ -29,32 +29,28 @@ export interface PortChannel extends Channel {
 }
 
 /**
- * The channel of a rank over its row of {@link portMesh}. A message is copied once, then moved to the other thread. When
- * a thread ends, its ports close and its peers' receives reject.
+ * The channel of a rank over its row of {@link portMesh}. A message is moved to the other thread, not copied. When a
+ * thread ends, its ports close and its peers' receives reject.
  */
-export const portChannel = (rank: number, ports: ReadonlyArray<MessagePort | undefined>): PortChannel => {
-  const boxes = ports.map((port, from) => {
-    const box = mailbox()
-    port?.on("message", (bytes: Uint8Array) => box.put(bytes))
-    port?.on("close", () => box.close(new Error(`rank ${from} has closed`)))
-    return box
-  })
-  return {
+export const portChannel = (rank: number, ports: ReadonlyArray<MessagePort | undefined>): PortChannel => ({
+  ...linkChannel(
     rank,
-    size: ports.length,
-    send: (to, bytes) => {
-      const port = ports[to]
-      if (port === undefined) throw new RangeError(`Rank ${rank} has no port to rank ${to}`)
-      const copy = bytes.slice()
-      port.postMessage(copy, [copy.buffer])
-    },
-    receive: (from) => {
-      const box = boxes[from]
-      if (box === undefined) throw new RangeError(`Rank ${rank} has no port from rank ${from}`)
-      return box.take()
-    },
-    close: () => {
-      for (const port of ports) port?.close()
-    }
+    ports.map((port) => port && portLink(port))
+  ),
+  close: () => {
+    for (const port of ports) port?.close()
   }
-}
+})
+
+const portLink = (port: MessagePort): MessageLink => ({
+  send: (message) => {
+    const { buffer, byteLength } = message
+    // a view would move, and so take away, more than the message
+    const whole = buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? message : message.slice()
+    port.postMessage(whole, [whole.buffer as ArrayBuffer])
+  },
+  listen: (receive, ended) => {
+    port.on("message", receive)
+    port.on("close", ended)
+  }
+})

@@ -49,7 +49,7 @@ export const run = ({ values }: Parsed<typeof invite.options>): Effect.Effect<vo
   })
 
 const attempt = <A>(make: () => A): Effect.Effect<A, IdentityError | UsageError> =>
-  Effect.suspend(() => {
+  Effect.suspend((): Effect.Effect<A, IdentityError | UsageError> => {
     try {
       return Effect.succeed(make())
     } catch (cause) {

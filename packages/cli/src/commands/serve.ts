@@ -2,26 +2,28 @@
  * `swarm serve`: a server, or several in one process.
  * @module
  */
-import { loadSpan } from "@swarm/compute"
+import type { GroupFailed } from "@swarm/compute"
 import { Discovery, hostOf, isLoopbackHost } from "@swarm/discovery"
 import type { Model } from "@swarm/model"
 import type { BlockRange } from "@swarm/protocol"
 import { type Server, serve as serveSpan } from "@swarm/server"
 import { Network } from "@swarm/transport"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type Parsed, UsageError } from "../args.ts"
 import { keepPlaced } from "../keepPlaced.ts"
 import { engineLayer, serverLayer } from "../layers.ts"
 import { withLoadProgress } from "../loadProgress.ts"
+import { assertShared, loadServed } from "../loadServed.ts"
 import { serverMember } from "../membership.ts"
 import { given, spanOptions } from "../numerics.ts"
 import { makeOutput, type Output, size } from "../output.ts"
 import { bytesPerBlock, chooseBlocks, chooseMove, countThatFits, likelyRate } from "../place.ts"
 import { listenAt, rangesOf } from "../ranges.ts"
-import { firstSignal } from "../runMain.ts"
 import { modelOf, refuseEncoder } from "../sessions.ts"
 import type { serve } from "../specs.ts"
+import { stopped } from "../stopped.ts"
 import { version } from "../version.ts"
 
 type Values = Parsed<typeof serve.options>["values"]
@@ -46,17 +48,22 @@ export const run = ({ values }: Parsed<typeof serve.options>): Effect.Effect<voi
       return yield* Effect.fail(
         new UsageError("--announce takes one range of --blocks: each range has its own address")
       )
+    if (ranges.length > 1 && values["tensor-parallel-peers"].length > 0)
+      return yield* Effect.fail(new UsageError("--tensor-parallel-peers takes one range of --blocks"))
     const servers: Array<() => Server> = []
+    // without a rank nothing can be computed: clients move when the connections close
+    const groupLost = yield* Deferred.make<never, GroupFailed>()
+    const onLost = (fault: GroupFailed) => Effect.runSync(Deferred.fail(groupLost, fault))
     for (const [index, wanted] of ranges.entries()) {
       const listen = listenAt(values.listen ?? LISTEN, index)
       const join = [...values.join, ...directory(servers)]
-      if (wanted === "auto") servers.push((yield* keepAuto(values, model, output)).current)
+      if (wanted === "auto") servers.push((yield* keepAuto(values, model, output, onLost)).current)
       else {
-        const server = yield* start(values, model, wanted, { listen, join, index }, output)
+        const server = yield* start(values, model, wanted, { listen, join, index, onLost }, output)
         servers.push(() => server)
       }
     }
-    yield* stopped(values.parent)
+    yield* Effect.raceFirst(stopped(values.parent), Deferred.await(groupLost))
     output.note("draining")
     yield* Effect.all(
       servers.map((server) => server().drain),
@@ -71,6 +78,8 @@ interface Place {
   readonly join: ReadonlyArray<string>
   /** Of the range in this process. */
   readonly index: number
+  /** Called when a rank of the server is lost. */
+  readonly onLost: (fault: GroupFailed) => void
 }
 
 /** The first server of this process is a directory for the others: whoever asks it hears of all ranges. */
@@ -78,13 +87,13 @@ const directory = ([first]: ReadonlyArray<() => Server>): ReadonlyArray<string> 
   first === undefined ? [] : [first().address]
 
 /** A server that goes where it is needed. The first one of a swarm stays: others found the swarm by its address. */
-const keepAuto = (values: Values, model: Model, output: Output) => {
+const keepAuto = (values: Values, model: Model, output: Output, onLost: Place["onLost"]) => {
   const count = counter(values, model)
   return keepPlaced({
     start: (range, turn) => {
       // while it moves both servers listen; a port that was given and the one after it take turns
       const listen = listenAt(values.listen ?? LISTEN, turn % 2)
-      return start(values, model, range ?? "auto", { listen, join: values.join, index: turn % 2 }, output)
+      return start(values, model, range ?? "auto", { listen, join: values.join, index: turn % 2, onLost }, output)
     },
     wish: (server) =>
       values.join.length === 0 ? undefined : chooseMove(server.known(), server.announcement(), model, count()),
@@ -126,23 +135,24 @@ const start = (
   values: Values,
   model: Model,
   wanted: BlockRange | "auto",
-  { listen, join, index }: Place,
+  { listen, join, index, onLost }: Place,
   output: Output
 ) =>
   Effect.gen(function* () {
     const started = performance.now()
     const context = yield* Layer.build(serverLayer(join, yield* serverMember(values, listen, index)))
     const { from, to } = wanted === "auto" ? yield* Effect.provide(chooseAuto(values, model, listen), context) : wanted
+    yield* assertShared(values, model, { from, to })
     output.progress({ event: "loading", blocks: [from, to] }, `loading blocks ${from}:${to} of ${model.name}`)
-    const plan = model.span(from, to, spanOptions(values))
-    for (const note of plan.notes) output.note(note)
     const phase = (name: string, text: string, fields: Record<string, unknown> = {}) =>
       output.progress({ event: "progress", phase: name, ...fields }, text)
     const watched = withLoadProgress(model, (done, of) => {
       phase("weights", `reading weights: block ${done} of ${of}`, { done, of })
       if (done === of) phase("packing", "packing weights for this processor, once")
     })
-    const span = yield* loadSpan(watched, from, to, spanOptions(values))
+    const { span, ranks, pids, lost } = yield* loadServed(values, watched, { from, to })
+    void lost?.then(onLost)
+    for (const note of model.span(from, to, spanOptions(values)).notes) output.note(note)
     phase("measuring", "measuring")
     const server = yield* serveSpan({
       model: { digest: model.digest, name: model.name, blocks: model.blocks },
@@ -170,6 +180,7 @@ const start = (
         model: model.digest,
         digest,
         reproducible,
+        ...(ranks === 1 ? {} : { ranks, pids }),
         weightBytes,
         kvBytesPerToken,
         decodeRate,
@@ -238,16 +249,3 @@ const chooseAuto = (values: Values, model: Model, listen: string) =>
     })
     return blocks
   })
-
-/** Succeeds when the server is to stop: at a signal, or when the parent that watches it is gone. */
-const stopped = (parent: boolean): Effect.Effect<void> =>
-  parent
-    ? Effect.raceFirst(
-        firstSignal,
-        Effect.async<void>((resume) => {
-          process.stdin.on("end", () => resume(Effect.void))
-          process.stdin.on("error", () => resume(Effect.void))
-          process.stdin.resume()
-        })
-      )
-    : firstSignal

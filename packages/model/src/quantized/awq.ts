@@ -50,6 +50,6 @@ const layerOf = (stored: StoredTensors, stem: string, size: number): CodedMatrix
     "AWQ",
     [outFeatures, inFeatures],
     ["qweight", "qzeros", "scales"].map(name),
-    groupedMatrix(groupedLayouts(BITS, groupSize, inFeatures, true), read)
+    groupedMatrix(groupedLayouts(BITS, groupSize, inFeatures, true), read, { groupSize })
   )
 }

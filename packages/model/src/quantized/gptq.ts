@@ -3,7 +3,16 @@
  * @see https://github.com/ModelCloud/GPTQModel (versions 1 and 2 of the format)
  * @module
  */
-import { expandGroups, type GroupedCodes, groupedBlocks, groupedLayouts, groupOrder, unpackZeros } from "@swarm/quant"
+import {
+  blockedRows,
+  expandGroups,
+  type GroupedCodes,
+  groupedBlocks,
+  groupedLayouts,
+  groupOrder,
+  PADDING,
+  unpackZeros
+} from "@swarm/quant"
 import type { Fields } from "../Fields.ts"
 import type { StoredMatrix } from "../StoredMatrix.ts"
 import { type CodedMatrix, type Decoded, FLOATS, type StoredTensors } from "./StoredTensors.ts"
@@ -95,27 +104,68 @@ const layerOf = (stored: StoredTensors, stem: string, settings: Settings): Coded
     "GPTQ",
     [outFeatures, inFeatures],
     [name("qweight"), name("qzeros"), name("scales"), ...(indexed ? [name("g_idx")] : [])],
-    groupedMatrix(groupedLayouts(bits, groupSize, inFeatures, !symmetric), read, order)
+    groupedMatrix(groupedLayouts(bits, groupSize, inFeatures, !symmetric), read, { groupSize, groupIndex, order })
   )
+}
+
+/** How inputs belong to groups. */
+interface Grouping {
+  readonly groupSize: number
+  readonly groupIndex?: Uint32Array | undefined
+  /** Of the inputs, if groups are not in their order. */
+  readonly order?: Uint32Array | undefined
 }
 
 /** A matrix of grouped codes, read anew for each use. */
 export const groupedMatrix = (
   layouts: StoredMatrix["layouts"],
   read: () => GroupedCodes,
-  order?: Uint32Array
-): StoredMatrix => ({
-  layouts,
-  ...(order === undefined ? {} : { order }),
-  blocks: ({ bits, blockSize }, from, to) => {
-    const linear = read()
-    const columns = Uint32Array.from({ length: to - from }, (_, i) => from + i)
-    return groupedBlocks(linear, { bits, blockSize, columns, ...(order === undefined ? {} : { rows: order }) })
-  },
-  floats: (from, to, out) => {
-    expandGroups(read(), from, to, out)
+  grouping: Grouping
+): StoredMatrix => {
+  const { order } = grouping
+  return {
+    layouts,
+    ...(order === undefined ? {} : { order }),
+    blocks: ({ bits, blockSize }, from, to) => {
+      const columns = Uint32Array.from({ length: to - from }, (_, i) => from + i)
+      return groupedBlocks(read(), { bits, blockSize, columns, ...(order === undefined ? {} : { rows: order }) })
+    },
+    floats: (from, to, out) => {
+      expandGroups(read(), from, to, out)
+    },
+    part: (outputs, inputs) => groupedPart(layouts, read, grouping, outputs, inputs)
   }
-})
+}
+
+/** Some inputs and outputs of a matrix of grouped codes. Where the inputs' groups do not fill blocks, zeros do. */
+const groupedPart = (
+  layouts: StoredMatrix["layouts"],
+  read: () => GroupedCodes,
+  { groupSize, groupIndex }: Grouping,
+  outputs: Uint32Array,
+  inputs: Uint32Array
+): StoredMatrix => {
+  const grouped = { groupSize, ...(groupIndex === undefined ? {} : { groupIndex }) }
+  const { positions, blockSize } = blockedRows(grouped, inputs)
+  const rows = positions.map((position) => (position === PADDING ? PADDING : (inputs[position] ?? 0)))
+  const asGiven = positions.length === inputs.length && positions.every((position, i) => position === i)
+  return {
+    layouts: layouts.map((layout) => ({ ...layout, blockSize })),
+    // what a weight of zero is multiplied with does not matter
+    ...(asGiven ? {} : { order: positions.map((position) => (position === PADDING ? 0 : position)) }),
+    blocks: (layout, from, to) =>
+      groupedBlocks(read(), { bits: layout.bits, blockSize, rows, columns: outputs.subarray(from, to) }),
+    floats: (from, to, out) => {
+      const linear = read()
+      const row = new Float32Array(linear.inFeatures)
+      for (let at = from; at < to; at++) {
+        const output = outputs[at] ?? 0
+        expandGroups(linear, output, output + 1, row)
+        for (let i = 0; i < inputs.length; i++) out[(at - from) * inputs.length + i] = row[inputs[i]!]!
+      }
+    }
+  }
+}
 
 /** `g_idx`, or undefined if it is that of groups in the order of the inputs. */
 const readGroupIndex = (

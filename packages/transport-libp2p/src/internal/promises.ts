@@ -9,7 +9,7 @@ interface Resolvers {
   readonly reject: (reason: unknown) => void
 }
 
-const target: { withResolvers?: () => Resolvers } = Promise
+const target: PromiseConstructor & { withResolvers?: () => Resolvers } = Promise
 
 target.withResolvers ??= (): Resolvers => {
   let resolve: Resolvers["resolve"] = () => {}
