@@ -68,7 +68,7 @@ export const nearestDynamic = (value: number): number => {
 }
 
 /** The least and greatest block of {@link quantizeDynamic}. */
-export const dynamicBlocks = { least: 64, greatest: 4096 } as const
+const dynamicBlocks = { least: 64, greatest: 4096 } as const
 
 /** Throws `RangeError` for a block that is not a power of two from 64 to 4096. */
 export const checkDynamicBlock = (block: number): void => {
