@@ -82,7 +82,7 @@ describe("usage", () => {
     [`generate --model ${FIXTURES}/families/gpt2 --local --prompt x`, 1, /there is no "tokenizer.json"/],
     ["quantize --model tiny --to gptq --out ./new", 2, /--calibration is missing/],
     ["quantize --model tiny --to q4 --act-order --out ./new", 2, /--act-order and --calibration are for --to gptq/],
-    ["quantize --model tiny --to q4 --out .", 1, /"\." holds something else|it holds something else/],
+    ["quantize --model tiny --to q4 --out .", 1, /it holds something else/],
     ["bench --model tiny --prompt-tokens 5000", 1, /context of 1024 tokens/],
     ["bench --model tiny --swarm 9", 2, /--swarm must be at most 8/]
   ]
