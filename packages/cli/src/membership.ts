@@ -31,7 +31,7 @@ export interface Member {
 }
 
 const attempt = <A>(run: () => A): Effect.Effect<A, IdentityError | InviteError> =>
-  Effect.suspend(() => {
+  Effect.suspend((): Effect.Effect<A, IdentityError | InviteError> => {
     try {
       return Effect.succeed(run())
     } catch (cause) {

@@ -106,13 +106,20 @@ const open = (node: Node, address: string, seconds: number): Effect.Effect<Strea
     return Effect.tryPromise({
       try: async (signal) => {
         const within = AbortSignal.any([signal, AbortSignal.timeout(seconds * 1000)])
-        const connection = await node.dial(target, { signal: within })
-        const stream = await connection.newStream(PROTOCOL, {
-          signal: within,
-          runOnLimitedConnection: true,
-          maxOutboundStreams: MAX_CHANNELS
-        })
-        return makeStreamChannel(stream, address, connection.remotePeer.toString())
+        const attempt = async (force: boolean): Promise<StreamChannel> => {
+          const connection = await node.dial(target, { signal: within, force })
+          const stream = await connection.newStream(PROTOCOL, {
+            signal: within,
+            runOnLimitedConnection: true,
+            maxOutboundStreams: MAX_CHANNELS
+          })
+          return makeStreamChannel(stream, address, connection.remotePeer.toString())
+        }
+        const isKnown = node
+          .getConnections()
+          .some(({ remotePeer }) => address.endsWith(`/p2p/${remotePeer.toString()}`))
+        // a connection that is there may be about to end: then a new one is made
+        return isKnown ? await attempt(false).catch(() => attempt(true)) : await attempt(false)
       },
       catch: (cause) => new DialError({ address, reason: reasonOf(cause), detail: messageOf(cause) })
     })
@@ -184,5 +191,6 @@ const reasonOf = (cause: unknown): DialError["reason"] => {
 /** An `AggregateError` of several addresses tried has no message of its own. */
 const messageOf = (cause: unknown): string => {
   if (cause instanceof AggregateError && cause.errors.length > 0) return cause.errors.map(messageOf).join("; ")
-  return cause instanceof Error && cause.message !== "" ? cause.message : String(cause)
+  if (cause instanceof Error && cause.message !== "") return cause.message
+  return cause instanceof Event ? `the connection ended ("${cause.type}")` : String(cause)
 }
