@@ -178,7 +178,7 @@ export class Directory {
     const { now, maxFound } = this.#options
     const own = this.#own
     const first =
-      own !== undefined && (model === "" || own.model === model)
+      own !== undefined && isOf(model, own)
         ? [{ record: signAnnouncement(this.#keeper, own, now() * 1000).record, age: 0 }]
         : []
     const others = choose(this.#others(model), maxFound - first.length)
@@ -188,9 +188,9 @@ export class Directory {
     ])
   }
 
-  /** The announcements of others of a model ("" = all). O(entries). */
+  /** What {@link find} would tell of others, read, goodbyes left out. O(entries). */
   known(model: string): ReadonlyArray<Announcement> {
-    return this.#others(model).map(({ announcement }) => announcement)
+    return this.#others(model).flatMap(({ announcement }) => (announcement.state === "offline" ? [] : [announcement]))
   }
 
   #others(model: string): Array<Heard> {
@@ -204,8 +204,8 @@ export class Directory {
       const { peer } = heard.announcement
       if (!byPeer.has(peer)) byPeer.set(peer, heard)
     }
-    if (this.#own !== undefined) byPeer.delete(this.#own.peer)
-    return [...byPeer.values()].filter(({ announcement }) => model === "" || announcement.model === model)
+    byPeer.delete(this.#keeper.identity.peer)
+    return [...byPeer.values()].filter(({ announcement }) => isOf(model, announcement))
   }
 
   /** Peers that are known and have not said goodbye. O(entries). */
@@ -213,6 +213,8 @@ export class Directory {
     return this.#table.live(this.#options.now()).filter(({ announcement }) => announcement.state !== "offline").length
   }
 }
+
+const isOf = (model: string, announcement: Announcement): boolean => model === "" || announcement.model === model
 
 const FAULTS: { readonly [R in Exclude<RefusalReason, "full">]: Fault } = {
   oversized: never("protocol", `An announcement has at most ${MAX_RECORD} bytes`),

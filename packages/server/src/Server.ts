@@ -162,7 +162,7 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
       addresses: addresses(),
       announcement,
       status,
-      known: () => directory.known(model.digest).filter(({ peer: other }) => other !== network.self),
+      known: () => directory.known(model.digest),
       drain
     }
   })
