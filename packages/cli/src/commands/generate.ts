@@ -103,10 +103,12 @@ export const readIds = (file: string, vocabSize: number): Effect.Effect<Readonly
   })
 
 /** Ids need no tokenizer: without one they are generated and not shown as text. */
-const tokenizerOf = (model: Model, optional: boolean): Effect.Effect<Tokenizer | undefined, unknown> =>
-  Effect.try({ try: () => model.tokenizer(), catch: (cause) => cause }).pipe(
-    Effect.catchIf(
-      (cause) => optional && cause instanceof TokenizerError,
-      () => Effect.succeed(undefined)
-    )
-  )
+const tokenizerOf = (model: Model, optional: boolean): Effect.Effect<Tokenizer | undefined, TokenizerError> =>
+  Effect.suspend((): Effect.Effect<Tokenizer | undefined, TokenizerError> => {
+    try {
+      return Effect.succeed(model.tokenizer())
+    } catch (cause) {
+      if (!(cause instanceof TokenizerError)) throw cause
+      return optional ? Effect.succeed(undefined) : Effect.fail(cause)
+    }
+  })
