@@ -61,7 +61,10 @@ export const startNode = async ({ identity, isRelay }: NodeOptions) => {
     transports: [tcp(), circuitRelayTransport()],
     connectionEncrypters: [noise()],
     streamMuxers: [
-      yamux({ streamOptions: { initialStreamWindowSize: INITIAL_WINDOW, maxStreamWindowSize: GREATEST_WINDOW } })
+      yamux({
+        maxEarlyStreams: MAX_CHANNELS,
+        streamOptions: { initialStreamWindowSize: INITIAL_WINDOW, maxStreamWindowSize: GREATEST_WINDOW }
+      })
     ],
     connectionManager: {
       maxConnections: MAX_CHANNELS,
