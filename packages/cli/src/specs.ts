@@ -235,7 +235,7 @@ export const simulate = {
 
 export const plan = {
   name: "plan",
-  summary: "Predicts what some machines would do with a model, and whether a swarm is worthwhile",
+  summary: "Predicts what machines would do with a model, and if a swarm is worthwhile",
   options: {
     ...model,
     machines: text("JSON: the machines and the network between them; see examples/scenarios/machines.json", {
@@ -253,7 +253,7 @@ export const plan = {
 
 export const status = {
   name: "status",
-  summary: "Shows who holds which blocks, how fast they are, and what is missing",
+  summary: "Shows who holds which blocks, how fast, and what is missing",
   options: {
     join: where.join,
     watch: flag("show it again and again"),
