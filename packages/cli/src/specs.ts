@@ -235,7 +235,7 @@ export const simulate = {
 
 export const plan = {
   name: "plan",
-  summary: "Predicts what machines would do with a model, and if a swarm is worthwhile",
+  summary: "Predicts what machines would do, and if a swarm is worthwhile",
   options: {
     ...model,
     machines: text("JSON: the machines and the network between them; see examples/scenarios/machines.json", {
