@@ -34,7 +34,7 @@ const program = Effect.gen(function* () {
   const generate = Effect.gen(function* () {
     const swarm = yield* Client.Swarm
     const pipeline = yield* swarm.open({ model, maxTokens: 128 })
-    console.log(pipeline.route().map(({ peer }) => peer))
+    console.log(pipeline.route().map(({ blocks }) => `${blocks.from}:${blocks.to}`))
     const tokenizer = model.tokenizer()
     const session = Client.makeSession({ pipeline, head: yield* loadHead(model), tokenizer })
     const story = session.generate(tokenizer.encode("The little owl"), { maxTokens: 12, temperature: 0 })
@@ -43,5 +43,5 @@ const program = Effect.gen(function* () {
   yield* generate.pipe(Effect.provide(clientLayer([first.address])))
 })
 await Effect.runPromise(program.pipe(Effect.scoped, Effect.provide(Engine.layer)))
-// prints: [ 'first', 'second' ]
+// prints: [ '0:4', '4:8' ]
 // . His home was in a blue house.

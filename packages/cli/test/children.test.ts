@@ -35,7 +35,7 @@ describe("startServer", () => {
       const args = ["--model", "tiny", "--blocks", "3:99"]
       const failure = yield* Effect.flip(startServer({ command: COMMAND, args }))
       assert.strictEqual(failure._tag, "ServerFailed")
-      assert.match(failure.message, /^Cannot start a server: --blocks must be/)
+      assert.match(failure.message, /^Cannot start a process: --blocks must be/)
     })
   )
 

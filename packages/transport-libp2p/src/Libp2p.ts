@@ -140,8 +140,9 @@ const makeListen = (node: Node): Service["listen"] => {
         Effect.promise(async () => {
           isListening = false
           await node.unhandle(PROTOCOL)
-          await Promise.all(node.services.listening.listeners().map((listener) => listener.close()))
+          // first: a listener that closes breaks its connections
           await Promise.all([...channels].map(({ shutdown }) => shutdown("the listener closed")))
+          await Promise.all(node.services.listening.listeners().map((listener) => listener.close()))
         })
       )
       return yield* Effect.tryPromise({
