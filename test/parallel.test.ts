@@ -74,4 +74,15 @@ layer(Layer.mergeAll(Engine.layer, layerMemory), { excludeTestServices: true })(
       60_000
     )
   }
+
+  it.effect("what a rank holds as floats because blocks reach over its edge is said", () =>
+    Effect.gen(function* () {
+      const fixture = fixtureModels.find(({ name }) => name === "gguf q4_k")
+      const model = yield* openModel(fixture?.model ?? "")
+      const notes = (ranks: number) =>
+        model.span(0, 1, ranks === 1 ? {} : { shard: { rank: 0, ranks } }).notes.map((note) => note.slice(0, 16))
+      assert.deepStrictEqual(notes(1), [])
+      assert.deepStrictEqual(notes(2), ["Q4_K held as f32"])
+    })
+  )
 })

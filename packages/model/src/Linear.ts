@@ -200,7 +200,7 @@ const noteOf = (
   { weights, group }: LinearOptions
 ): string | undefined => {
   if (encoding === "f16") return tensor.type === "f16" ? undefined : `${tensor.type} rounded to f16`
-  if (encoding === "exact") return weights === "as-is" ? layout?.note : undefined
+  if (encoding === "exact") return weights === "as-is" ? (layout ?? tensor.matrix)?.note : undefined
   return `${tensor.type} quantized to ${encoding} in groups of ${group}, symmetric: at most half a step per weight`
 }
 

@@ -28,6 +28,8 @@ export interface StoredMatrix {
    * loses is then multiplied as a second row, which leaves an outlier and its neighbours more exact than the format asks.
    */
   readonly wideActivations?: true
+  /** Why there are no layouts, where the format has some. */
+  readonly note?: string
   /** Rows [from, to) in one of `layouts`, their columns in `order`. */
   readonly blocks: (layout: BlockLayout, from: number, to: number) => BlockLinear
   /** Rows [from, to) as f32 into `out` (to - from, K), columns as they are: the values that the format defines. */

@@ -14,7 +14,7 @@ export const slicePart = (s: Slice, rows: Uint32Array, columns: Uint32Array): Sl
   const { tensor, firstRow } = s
   const outputs = rows.map((row) => firstRow + row)
   const part = tensor.matrix?.part?.(outputs, columns)
-  const matrix: StoredMatrix = part ?? { layouts: [], blocks: noBlocks, floats: floatsOf(s, rows, columns) }
+  const matrix = part ?? floatsPart(s, rows, columns)
   const bytes = Math.ceil((tensor.bytes / Math.max(1, s.rows * s.columns)) * rows.length * columns.length)
   return {
     ...s,
@@ -22,6 +22,17 @@ export const slicePart = (s: Slice, rows: Uint32Array, columns: Uint32Array): Sl
     columns: columns.length,
     firstRow: 0,
     tensor: { ...tensor, shape: [rows.length, columns.length], bytes, matrix }
+  }
+}
+
+const floatsPart = (s: Slice, rows: Uint32Array, columns: Uint32Array): StoredMatrix => {
+  const { type, matrix } = s.tensor
+  const isLoss = (matrix?.layouts.length ?? 0) > 0
+  return {
+    layouts: [],
+    blocks: noBlocks,
+    floats: floatsOf(s, rows, columns),
+    ...(isLoss ? { note: `${type} held as f32: its blocks reach beyond the rank's part` } : {})
   }
 }
 

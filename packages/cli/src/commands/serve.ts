@@ -152,7 +152,8 @@ const start = (
     })
     const { span, ranks, pids, lost } = yield* loadServed(values, watched, { from, to })
     void lost?.then(onLost)
-    for (const note of model.span(from, to, spanOptions(values)).notes) output.note(note)
+    const shard = ranks === 1 ? {} : { shard: { rank: 0, ranks } }
+    for (const note of model.span(from, to, { ...spanOptions(values), ...shard }).notes) output.note(note)
     phase("measuring", "measuring")
     const server = yield* serveSpan({
       model: { digest: model.digest, name: model.name, blocks: model.blocks },
