@@ -2,6 +2,8 @@
  * Forecasts, chains, and the guard against stampedes.
  * @module
  */
+import type { Announcement } from "@swarm/protocol"
+import { announcement } from "@swarm/testing"
 import { assert, describe, it } from "vitest"
 import { chainSeconds } from "../src/chainSeconds.ts"
 import { expected, makeForecast } from "../src/Forecast.ts"
@@ -111,34 +113,18 @@ describe("the guard", () => {
 })
 
 describe("announcements as placed servers", () => {
-  const announcement = {
-    peer: "a",
-    addresses: [],
-    model: "m",
-    modelName: "m",
-    modelBlocks: 8,
-    blocks: { from: 0, to: 4 },
-    state: "online" as const,
-    decodeRate: 100,
-    prefillRate: 100,
-    digest: "",
-    freeTokens: 1,
-    maxTokens: 1,
-    sessions: 0,
-    queue: 0,
-    version: "",
-    timeToLive: 30
-  }
+  const server = (peer: string, fields: Partial<Announcement> = {}) =>
+    announcement(peer, 0, 4, { model: "m", modelBlocks: 8, decodeRate: 100, prefillRate: 100, ...fields })
   it("count those that join, not those that leave, nor other models", () => {
     const placed = placedOf(
       [
-        announcement,
-        { ...announcement, peer: "b", state: "joining" },
-        { ...announcement, peer: "c", state: "draining" },
-        { ...announcement, peer: "d", model: "other" },
-        { ...announcement, peer: "e", blocks: { from: 6, to: 99 } },
-        { ...announcement, peer: "f", blocks: { from: 5, to: 2 } },
-        { ...announcement, peer: "g", decodeRate: Number.NaN }
+        server("a"),
+        server("b", { state: "joining" }),
+        server("c", { state: "draining" }),
+        server("d", { model: "other" }),
+        server("e", { blocks: { from: 6, to: 99 } }),
+        server("f", { blocks: { from: 5, to: 2 } }),
+        server("g", { decodeRate: Number.NaN })
       ],
       "m",
       8

@@ -2,7 +2,7 @@
  * JSON from a file that a user wrote.
  * @module
  */
-import { readFile } from "node:fs/promises"
+import { readFile, stat } from "node:fs/promises"
 import * as Effect from "effect/Effect"
 import { CommandFailed } from "./output.ts"
 
@@ -13,9 +13,9 @@ const MOST_BYTES = 64e6
 export const readJson = <A>(file: string, parse: (value: unknown) => A): Effect.Effect<A, CommandFailed> =>
   Effect.tryPromise({
     try: async () => {
-      const bytes = await readFile(file)
-      if (bytes.length > MOST_BYTES) throw new RangeError(`is larger than ${MOST_BYTES} bytes`)
-      return parse(JSON.parse(bytes.toString("utf8")))
+      const { size } = await stat(file)
+      if (size > MOST_BYTES) throw new RangeError(`is larger than ${MOST_BYTES} bytes`)
+      return parse(JSON.parse(await readFile(file, "utf8")))
     },
     catch: (cause) =>
       new CommandFailed({ detail: `${file}: ${cause instanceof Error ? cause.message : String(cause)}` })

@@ -1,25 +1,8 @@
-import type { Announcement } from "@swarm/protocol"
+import { announcement as imagined } from "@swarm/testing"
 import { assert, describe, it } from "vitest"
 import { addressForServers } from "../src/hops.ts"
 
-const announcement = (peer: string, ...addresses: ReadonlyArray<string>): Announcement => ({
-  peer,
-  addresses,
-  model: "model",
-  modelName: "model",
-  modelBlocks: 8,
-  blocks: { from: 0, to: 8 },
-  state: "online",
-  decodeRate: 1,
-  prefillRate: 1,
-  digest: "",
-  freeTokens: 1,
-  maxTokens: 1,
-  sessions: 0,
-  queue: 0,
-  version: "",
-  timeToLive: 30
-})
+const announcement = (peer: string, ...addresses: ReadonlyArray<string>) => imagined(peer, 0, 8, { addresses })
 const hop = (address: string) => ({ peer: "a", address, blocks: { from: 0, to: 8 }, digest: "" })
 
 describe("addressForServers()", () => {

@@ -6,6 +6,7 @@ import { createHash } from "node:crypto"
 import { Directory, type DirectoryOptions, type Signed, signAnnouncement } from "@swarm/discovery"
 import { type Identity, identityFrom, type Membership } from "@swarm/identity"
 import { type Announcement, decodeRecord, type Found } from "@swarm/protocol"
+import { announcement as imagined } from "@swarm/testing"
 import { makeMemory, makeNetwork, type Network, Transport } from "@swarm/transport"
 import { type Context, Effect, Exit, Scope, TestClock } from "effect"
 
@@ -34,25 +35,8 @@ export const signedBy = (name: string, fields: Partial<Announcement> = {}, now =
 export const read = (found: ReadonlyArray<Found>): ReadonlyArray<Announcement> =>
   found.map(({ record }) => decodeRecord(record).announcement)
 
-export const announcement = (peer: string, fields: Partial<Announcement> = {}): Announcement => ({
-  peer,
-  addresses: [`memory:${peer}`],
-  model: "m",
-  modelName: "model",
-  modelBlocks: 30,
-  blocks: { from: 0, to: 10 },
-  state: "online",
-  decodeRate: 1000,
-  prefillRate: 10_000,
-  digest: "",
-  freeTokens: 4096,
-  maxTokens: 4096,
-  sessions: 0,
-  queue: 0,
-  version: "0.1.0",
-  timeToLive: 30,
-  ...fields
-})
+export const announcement = (peer: string, fields: Partial<Announcement> = {}): Announcement =>
+  imagined(peer, 0, 10, { addresses: [`memory:${peer}`], model: "m", modelName: "model", modelBlocks: 30, ...fields })
 
 const memory = makeMemory()
 

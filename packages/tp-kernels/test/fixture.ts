@@ -2,25 +2,12 @@
  * Readers of the fixtures, and random layers.
  * @module
  */
-import { readFileSync } from "node:fs"
+import { fixture as open } from "../../quant/test/fixture.ts"
 import { type Communicator, communicator, type GroupedLinear, memoryChannels, packCodes } from "../src/index.ts"
-
-interface Entry {
-  readonly shape: ReadonlyArray<number>
-  readonly data_offsets: readonly [number, number]
-}
 
 /** Opens a safetensors fixture by its path under `test/fixtures`; arrays are fresh copies. */
 export const fixture = (path: string) => {
-  const file = readFileSync(new URL(`../../../test/fixtures/${path}`, import.meta.url))
-  const size = Number(file.readBigUInt64LE(0))
-  const header: Record<string, Entry> = JSON.parse(file.toString("utf8", 8, 8 + size))
-  const bytes = (name: string): Uint8Array => {
-    const found = header[name]
-    if (found === undefined) throw new Error(`no tensor ${name} in ${path}`)
-    const [from, to] = found.data_offsets
-    return Uint8Array.from(file.subarray(8 + size + from, 8 + size + to))
-  }
+  const { bytes } = open(path)
   return {
     u8: bytes,
     i32: (name: string) => new Int32Array(bytes(name).buffer),

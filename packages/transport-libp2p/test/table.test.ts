@@ -1,31 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
 import { makeTable, type RecordTable } from "@swarm/discovery"
 import { type Identity, makeIdentity } from "@swarm/identity"
-import { type Announcement, encodeRecord } from "@swarm/protocol"
+import { encodeRecord } from "@swarm/protocol"
+import { announcement } from "@swarm/testing"
 import { makeNetwork, Transport } from "@swarm/transport"
 import { type Libp2p, makeLibp2p } from "@swarm/transport-libp2p"
 import { Effect } from "effect"
 
 const LOCAL = "/ip4/127.0.0.1/tcp/0"
-
-const announcement = (peer: string, address: string): Announcement => ({
-  peer,
-  addresses: [address],
-  model: "m",
-  modelName: "model",
-  modelBlocks: 30,
-  blocks: { from: 0, to: 10 },
-  state: "online",
-  decodeRate: 1000,
-  prefillRate: 10_000,
-  digest: "",
-  freeTokens: 4096,
-  maxTokens: 4096,
-  sessions: 0,
-  queue: 0,
-  version: "0.1.0",
-  timeToLive: 30
-})
 
 /** A node that listens, and has dialled those at `join`. */
 const start = (join: ReadonlyArray<string>) =>
@@ -56,7 +38,11 @@ describe("the hash table", () => {
         const server = yield* start([middle.address])
         const client = yield* start([middle.address])
         const record = (issuedAt: number, signer = server.identity) =>
-          encodeRecord(announcement(server.identity.peer, server.address), issuedAt, signer)
+          encodeRecord(
+            announcement(server.identity.peer, 0, 10, { addresses: [server.address], model: "m" }),
+            issuedAt,
+            signer
+          )
         yield* isStored(server.node.table, server.identity.peer, record(Date.now()))
         const found = yield* eventually(async () => {
           const records = await client.node.table.find("m")
