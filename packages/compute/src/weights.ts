@@ -16,7 +16,7 @@ import { WeightCacheError } from "./ComputeError.ts"
 import { cacheLimit, isAlive, markUsed, trimCache } from "./weightCache.ts"
 
 /** Raise when the layout of the cache changes. */
-const LAYOUT = 5
+const LAYOUT = 6
 const PAGE = 4096
 const INDEX = "index.json"
 const PACKED = "packed.bin"

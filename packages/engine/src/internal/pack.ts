@@ -20,9 +20,9 @@ import type { Ort } from "./ort.ts"
 import { blobsOf, withOffsets } from "./prepacked.ts"
 import { readFully, writeFully } from "./transfer.ts"
 
-/** Blobs begin at multiples of a page. */
-const ALIGNMENT = 4096
-const COPY_BYTES = 2 ** 20
+/** Blobs begin at multiples of a page, of a huge page if they fill one. */
+const PAGE = 4096
+const HUGE_PAGE = 2 ** 21
 
 const MODEL = "packed.onnx"
 const DATA = "packed.bin"
@@ -44,23 +44,46 @@ const save = async (ort: Ort, model: Uint8Array, source: string, folder: string)
   trimHeap()
 }
 
-/** Appends ranges of one file to another, each at a page boundary. */
+/**
+ * Appends ranges of one file to another, each at a page boundary.
+ *
+ * The file is written in whole huge pages: Linux (since 6.16 on ext4, before that on xfs) then keeps it in the page cache
+ * in huge pages and maps them as such, and a decode step, which reads all weights once, misses the TLB less.
+ */
 const aligner = (from: fs.FileHandle, to: fs.FileHandle) => {
-  const buffer = Buffer.allocUnsafe(COPY_BYTES)
-  let end = 0
+  const buffer = Buffer.alloc(HUGE_PAGE)
+  let written = 0
+  let held = 0
+  const flush = async (): Promise<void> => {
+    await writeFully(to, buffer.subarray(0, held), written)
+    written += held
+    held = 0
+    buffer.fill(0)
+  }
+  const room = async (): Promise<number> => {
+    if (held === HUGE_PAGE) await flush()
+    return HUGE_PAGE - held
+  }
   return {
     /** Copies `[offset, offset + length)` and resolves to where it lies now. */
     copy: async (offset: number, length: number): Promise<number> => {
-      const start = Math.ceil(end / ALIGNMENT) * ALIGNMENT
-      for (let done = 0; done < length; done += COPY_BYTES) {
-        const piece = buffer.subarray(0, Math.min(COPY_BYTES, length - done))
-        await readFully(from, piece, offset + done)
-        await writeFully(to, piece, start + done)
+      const alignment = length < HUGE_PAGE ? PAGE : HUGE_PAGE
+      held = Math.ceil(held / alignment) * alignment
+      if (held === HUGE_PAGE) await flush()
+      const start = written + held
+      for (let done = 0; done < length; ) {
+        const piece = Math.min(await room(), length - done)
+        await readFully(from, buffer.subarray(held, held + piece), offset + done)
+        held += piece
+        done += piece
       }
-      end = start + length
       return start
     },
-    end: () => end
+    /** Writes what is held; resolves to the length of the file. */
+    end: async (): Promise<number> => {
+      await flush()
+      return written
+    }
   }
 }
 
@@ -93,7 +116,7 @@ const align = async (
         mappedBytes += blobs.length === 0 ? length : blobs.reduce((sum, blob) => sum + blob.length, 0)
         moved.set(name, { offset: await copy(offset, length), length, prepacked })
       }
-      return { bytes: end(), mappedBytes, entries: moved }
+      return { bytes: await end(), mappedBytes, entries: moved }
     } finally {
       await to.close()
     }
