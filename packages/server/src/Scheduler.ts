@@ -5,8 +5,9 @@
  * stalls nobody and is never starved.
  * @module
  */
-import { setImmediate } from "node:timers/promises"
+import { setImmediate, setTimeout } from "node:timers/promises"
 import type { Span } from "@swarm/compute"
+import { makeGroups } from "./groups.ts"
 import type { Session, Work } from "./Session.ts"
 
 export interface SchedulerOptions {
@@ -14,6 +15,8 @@ export interface SchedulerOptions {
   readonly sharedChunk?: number
   /** Tokens of a prefill chunk when nobody else waits. @default 256 */
   readonly chunk?: number
+  /** Servers of a chain of this model: sessions run in so many groups, which follow each other through the chain. @default 1 */
+  readonly hops?: number
   /** Whether no other session can have something to compute: then a step starts at once. @default never */
   readonly isAlone?: () => boolean
 }
@@ -40,11 +43,13 @@ export const makeScheduler = (
   failed: (session: Session, cause: unknown) => void,
   options: SchedulerOptions = {}
 ): Scheduler => {
-  const { sharedChunk = 64, chunk = 256, isAlone = () => false } = options
+  const { sharedChunk = 64, chunk = 256, hops = 1, isAlone = () => false } = options
+  const groups = hops > 1 ? makeGroups(hops) : undefined
   const waiting = new Set<Session>()
   let current: Promise<void> | undefined
 
-  const pick = (): Array<readonly [Session, Work]> => {
+  /** Who waits: all with a short step, and the first with a long one. */
+  const queued = () => {
     const short: Array<Session> = []
     let long: Session | undefined
     for (const session of waiting) {
@@ -53,7 +58,16 @@ export const makeScheduler = (
       else if (tokens <= SHORT) short.push(session)
       else long ??= session
     }
-    const chosen = short.slice(0, span.maxSessions - (long === undefined ? 0 : 1))
+    return { short, long }
+  }
+
+  const pick = (): Array<readonly [Session, Work]> => {
+    const { short, long } = queued()
+    const [first] = short
+    const share = first === undefined ? undefined : groups?.share(first)
+    const room = span.maxSessions - (long === undefined ? 0 : 1)
+    const chosen = short.slice(0, Math.min(room, share ?? room))
+    groups?.ran(chosen, performance.now())
     if (long !== undefined) chosen.push(long)
     const picked: Array<readonly [Session, Work]> = []
     for (const session of chosen) {
@@ -82,8 +96,23 @@ export const makeScheduler = (
     for (const [session] of picked) if (session.ready() > 0) waiting.add(session)
   }
 
+  /** Gives a small group the time to meet the next one, when that is due. */
+  const gather = async (): Promise<void> => {
+    if (groups === undefined) return
+    const { short, long } = queued()
+    const [first] = short
+    if (first === undefined || long !== undefined) return
+    const milliseconds = groups.patience(first, short.length, performance.now())
+    if (milliseconds > 0) await setTimeout(milliseconds)
+  }
+
+  const next = async (): Promise<Array<readonly [Session, Work]>> => {
+    await gather()
+    return pick()
+  }
+
   const loop = async (): Promise<void> => {
-    for (let picked = pick(); picked.length > 0; picked = pick()) {
+    for (let picked = await next(); picked.length > 0; picked = await next()) {
       await run(picked)
       // rows leave, and what has come meanwhile shares the next run
       await setImmediate()

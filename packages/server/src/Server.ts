@@ -71,7 +71,11 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
         span,
         (session, work, rows) => later.peer?.done(session, work, rows),
         (session, cause) => later.peer?.failed(session, cause),
-        { ...options.scheduler, isAlone: () => budget.sessions() === 1 }
+        {
+          hops: Math.max(1, Math.round(model.blocks / (span.to - span.from))),
+          ...options.scheduler,
+          isAlone: () => budget.sessions() === 1
+        }
       )
     }
 
