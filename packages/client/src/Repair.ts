@@ -37,7 +37,7 @@ export interface RepairTools {
     readonly hiddenSize: number
   }
   readonly graceSeconds: number
-  /** Tokens of one replayed step. */
+  /** Tokens of one step of a prompt; of a replay twice as many. */
   readonly chunk: number
   readonly emit: (event: ChainEvent) => void
 }
@@ -342,7 +342,7 @@ const feed = async (
     const open = hops[index] as OpenHop
     const { keep, feedTo } = plan[index] as HopRepair
     if (keep >= feedTo) continue
-    for (const entry of open.journal.read(keep, tools.chunk)) {
+    for (const entry of open.journal.read(keep, 2 * tools.chunk)) {
       const { position, codec, payload } = entry
       tokens += entry.tokens
       open.connection.notify(

@@ -41,7 +41,10 @@ export interface ChainRequest {
   readonly stallSeconds?: number
   /** A chain whose servers live but which gives nothing for so long is set up anew. @default 60 */
   readonly stepSeconds?: number
-  /** Tokens of one step of a prompt. @default 128 */
+  /**
+   * Tokens of one step of a prompt: while a server computes one, the server before it computes the next. A replay, which
+   * one server computes alone, takes twice as many. @default 64
+   */
   readonly chunk?: number
   readonly onEvent?: (event: ChainEvent) => void
 }
@@ -74,7 +77,7 @@ export const make = (
     )
     return {
       sessions: links.sessions,
-      open: ({ model, maxTokens, codec = "f16", graceSeconds = 4, chunk = 128, stallSeconds, stepSeconds, onEvent }) =>
+      open: ({ model, maxTokens, codec = "f16", graceSeconds = 4, chunk = 64, stallSeconds, stepSeconds, onEvent }) =>
         Effect.gen(function* () {
           if (discovery.known().length === 0) yield* Effect.ignore(discovery.refresh)
           const tools = {
