@@ -20,8 +20,11 @@ export interface LinkOptions {
   readonly bandwidth?: number
   /** Nothing leaves for `duration`, again and again, with `every` between two stalls in the mean (exponential). */
   readonly stall?: { readonly every: Duration.DurationInput; readonly duration: Duration.DurationInput }
-  /** Probability that a message is lost. The channel breaks then, as an ordered one must; see `lossy`. @default 0 */
-  readonly loss?: number
+  /**
+   * Probability that a message is lost, or a function of each message (borrowed) that gives it. The channel breaks then,
+   * as an ordered one must; see `lossy`. @default 0
+   */
+  readonly loss?: number | ((message: Uint8Array) => number)
   /** Lost messages vanish and the channel stays: what no carrier here does, for tests of what is above. @default false */
   readonly lossy?: boolean
   /** Probability that a dial is refused. @default 0 */
@@ -52,7 +55,7 @@ export interface Link {
  * @throws RangeError if a probability is not within 0 to 1, or the bandwidth not above 0
  */
 export const makeLink = (options: LinkOptions = {}): Link => {
-  const loss = probability("loss", options.loss)
+  const lossOf = typeof options.loss === "function" ? options.loss : constant(probability("loss", options.loss))
   const refusal = probability("refusal", options.refusal)
   const bandwidth = options.bandwidth ?? Number.POSITIVE_INFINITY
   if (!(bandwidth > 0)) throw new RangeError(`Cannot emulate a link with a bandwidth of ${bandwidth} bytes per second`)
@@ -74,7 +77,10 @@ export const makeLink = (options: LinkOptions = {}): Link => {
     const { channel, breakOff } = emulatedChannel({
       inner,
       line,
-      losing: () => loss > 0 && random() < loss,
+      losing: (message) => {
+        const loss = lossOf(message)
+        return loss > 0 && random() < loss
+      },
       lossy: options.lossy === true
     })
     const forgetLine = member(lines, address, line)
@@ -141,6 +147,8 @@ export const emulated =
   (link: Link) =>
   <E, R>(inner: Layer.Layer<Transport, E, R>): Layer.Layer<Transport, E, R> =>
     Layer.effect(Transport, Effect.map(Transport, link.wrap)).pipe(Layer.provide(inner))
+
+const constant = (value: number) => () => value
 
 const probability = (name: string, value = 0): number => {
   if (!(value >= 0 && value <= 1)) throw new RangeError(`Cannot emulate a ${name} of ${value}: a probability is 0 to 1`)

@@ -12,8 +12,8 @@ const BROKEN = "the emulated link broke"
 export interface EmulatedChannelOptions {
   readonly inner: Channel
   readonly line: DelayLine
-  /** Draws whether the next message is lost. */
-  readonly losing: () => boolean
+  /** Draws whether a message is lost. */
+  readonly losing: (message: Uint8Array) => boolean
   /** Lost messages do not break the channel. */
   readonly lossy: boolean
 }
@@ -45,7 +45,7 @@ export const emulatedChannel = (options: EmulatedChannelOptions): EmulatedChanne
       ...(inner.peer === undefined ? {} : { peer: inner.peer }),
       send: (message) => {
         if (closing.closed !== undefined) return false
-        if (!options.losing()) {
+        if (!options.losing(message)) {
           line.send(message)
           return true
         }
