@@ -199,6 +199,7 @@ const openRange = (
     const { router, model, graceSeconds } = tools
     const started = performance.now()
     const waited = () => (performance.now() - started) / 1000
+    const left = () => Math.max(0, graceSeconds - waited()) * 1000
     const exclude = new Set(request.leaving)
     const refusals = new Map<string, string>()
     let waiting = false
@@ -228,14 +229,13 @@ const openRange = (
         else exclude.add(hop.peer)
         // whatever the router makes of a report: what fails now is not tried again
         if (waited() >= graceSeconds) exclude.add(hop.peer)
-        if (failures++ > 2) yield* Effect.sleep(LOOK_MILLISECONDS)
+        if (failures++ > 2) yield* Effect.sleep(Math.min(LOOK_MILLISECONDS, left()))
         continue
       }
       if (waited() >= graceSeconds) return yield* unserved(tools, route.left, waited(), refusals)
       if (!waiting) tools.emit({ _tag: "Waiting", missing: route.left.missing, graceSeconds })
       waiting = true
       // directories may be gone too: their silence must not use up the grace time, nor make it longer
-      const left = () => Math.max(0, graceSeconds - waited()) * 1000
       yield* tools.discovery.refresh.pipe(Effect.timeout(Math.min(1000, left())), Effect.ignore)
       yield* Effect.sleep(Math.min(LOOK_MILLISECONDS, left()))
     }

@@ -9,6 +9,8 @@ export interface BanOptions {
   readonly baseSeconds?: number
   /** Longest ban, in seconds. @default {300} */
   readonly maxSeconds?: number
+  /** First pause before a failed peer is tried in need, in seconds; each further failure doubles it, up to `baseSeconds`. @default {0.25} */
+  readonly needSeconds?: number
 }
 
 /** A ban in force. */
@@ -19,7 +21,7 @@ export interface Ban {
   readonly seconds: number
   /**
    * Seconds until the peer may be tried where nobody else serves its blocks; 0: now. A failed peer stays out for
-   * `baseSeconds` after its last failure, a busy one to the end.
+   * `needSeconds · 2^n` after its n-th failure in a row, at most `baseSeconds`; a busy one to the end.
    */
   readonly strictSeconds: number
 }
@@ -28,7 +30,7 @@ export interface Ban {
 export interface Bans {
   /**
    * Bans for `baseSeconds · 2^n` after n failures without a success. What comes within `baseSeconds` of a failure is
-   * the same failure, seen by another session.
+   * the same failure, seen by another session, or that of a try in need.
    */
   readonly failed: (peer: string, detail: string, now: number) => void
   /** Bans until `retryAfter` seconds are over. Does not count as a failure. */
@@ -45,6 +47,9 @@ interface Entry {
   failures: number
   failedAt: number
   failedUntil: number
+  /** From when on it may be tried in need, and the pause before that. */
+  neededAt: number
+  pause: number
   detail: string
   busyUntil: number
 }
@@ -54,7 +59,7 @@ const SWEEP_AT = 1024
 
 /** Makes an empty list. A peer is forgotten `maxSeconds` after its last ban ended. */
 export const makeBans = (options: BanOptions = {}): Bans => {
-  const { baseSeconds = 5, maxSeconds = 300 } = options
+  const { baseSeconds = 5, maxSeconds = 300, needSeconds = 0.25 } = options
   const entries = new Map<string, Entry>()
   let sweepAt = SWEEP_AT
 
@@ -70,7 +75,15 @@ export const makeBans = (options: BanOptions = {}): Bans => {
     if (entry === undefined) {
       if (entries.size >= sweepAt) sweep(now)
       const never = Number.NEGATIVE_INFINITY
-      entry = { failures: 0, failedAt: never, failedUntil: never, detail: "", busyUntil: never }
+      entry = {
+        failures: 0,
+        failedAt: never,
+        failedUntil: never,
+        neededAt: never,
+        pause: needSeconds / 2,
+        detail: "",
+        busyUntil: never
+      }
       entries.set(peer, entry)
     }
     return entry
@@ -80,8 +93,16 @@ export const makeBans = (options: BanOptions = {}): Bans => {
     failed: (peer, detail, now) => {
       const entry = entryOf(peer, now)
       entry.detail = detail
+      if (now - entry.failedUntil > maxSeconds) {
+        entry.failures = 0
+        entry.pause = needSeconds / 2
+      }
+      if (now >= entry.neededAt) {
+        entry.pause = Math.min(baseSeconds, 2 * entry.pause)
+        entry.neededAt = now + entry.pause
+        entry.failedUntil = Math.max(entry.failedUntil, entry.neededAt)
+      }
       if (now - entry.failedAt < baseSeconds) return
-      if (now - entry.failedUntil > maxSeconds) entry.failures = 0
       entry.failedAt = now
       entry.failedUntil = now + Math.min(maxSeconds, baseSeconds * 2 ** entry.failures)
       entry.failures++
@@ -97,7 +118,7 @@ export const makeBans = (options: BanOptions = {}): Bans => {
       const entry = entries.get(peer)
       if (entry === undefined) return undefined
       if (entry.failedUntil > now) {
-        const strictUntil = Math.max(entry.failedAt + baseSeconds, entry.busyUntil)
+        const strictUntil = Math.max(entry.neededAt, entry.busyUntil)
         return {
           kind: "failed",
           detail: entry.detail,

@@ -25,14 +25,22 @@ describe("makeBans()", () => {
     assert.strictEqual(bans.of("a", 1)?.seconds, 4)
   })
 
-  it("says when a failed peer may be tried in need: the base ban after the last failure", () => {
+  it("says when a failed peer may be tried in need: soon, then later and later", () => {
     const bans = makeBans()
-    bans.failed("a", "gone", 0)
-    bans.failed("a", "gone", 6)
-    assert.deepEqual(bans.of("a", 8), { kind: "failed", detail: "gone", seconds: 8, strictSeconds: 3 })
-    assert.strictEqual(bans.of("a", 12)?.strictSeconds, 0)
-    bans.failed("a", "gone again", 12)
-    assert.deepEqual(bans.of("a", 12), { kind: "failed", detail: "gone again", seconds: 20, strictSeconds: 5 })
+    let now = 0
+    const pauses: Array<number> = []
+    for (let failure = 0; failure < 7; failure++) {
+      bans.failed("a", "gone", now)
+      const pause = bans.of("a", now)?.strictSeconds ?? Number.NaN
+      bans.failed("a", "gone, as another session sees it", now + pause / 2)
+      pauses.push(pause)
+      now += pause
+      assert.strictEqual(bans.of("a", now)?.strictSeconds, 0)
+    }
+    assert.deepEqual(pauses, [0.25, 0.5, 1, 2, 4, 5, 5])
+    bans.ok("a")
+    bans.failed("a", "gone", now)
+    assert.strictEqual(bans.of("a", now)?.strictSeconds, 0.25)
   })
 
   it("lets a busy peer alone for as long as it asked, within limits, and does not count it as a failure", () => {
