@@ -3,11 +3,13 @@
  * which each send of activations fails with probability p; beside the simulator with the compute of p = 0.
  *
  *     node --import tsx --conditions=swarm-src bench/failures.ts [smollm2|FILE.gguf|tiny] [--tokens 128,1024]
- *       [--p 0,0.0001,0.001,0.01] [--ways recovery,restart,cacheless] [--latency 2] [--runs 6] [--limit 120] [--json]
+ *       [--p 0,0.0001,0.001,0.01] [--ways recovery,restart,cacheless] [--latency 2] [--runs 6] [--limit 120]
+ *       [--base TOKEN_MS,TEXT_MS] [--json]
  *
  * One process, real servers and a real client; a failed send breaks its channel at both ends, and the session behind it is
  * lost. A cell ends after `--runs` generations or `--limit` seconds. Ids are compared with those of an undisturbed run; a
- * difference ends the benchmark with code 1. Cacheless tokens are timed at twelve lengths and summed. Some 15 minutes.
+ * difference ends the benchmark with code 1. Cacheless tokens are timed at twelve lengths and summed. Some 20 minutes; to
+ * run it in parts, `--base` gives what an earlier part printed: milliseconds of a token, and of a token of text.
  * @module
  */
 import * as path from "node:path"
@@ -30,6 +32,7 @@ const { values, positionals } = parseArgs({
     latency: { type: "string", default: "2" },
     runs: { type: "string", default: "6" },
     limit: { type: "string", default: "120" },
+    base: { type: "string" },
     json: { type: "boolean", default: false }
   }
 })
@@ -75,7 +78,13 @@ const rateOf = (tokens: number, p: number, attempts: ReadonlyArray<Attempt>): Ce
   return { rate, shown: `not in ${limit} s; ${rate.toPrecision(2)} expected`, failures, generations }
 }
 
-const measure = async (swarm: LossySwarm, way: Exclude<Way, "cacheless">, tokens: number, p: number) => {
+const measure = async (
+  swarm: LossySwarm,
+  way: Exclude<Way, "cacheless">,
+  tokens: number,
+  p: number,
+  runs: number
+): Promise<ReadonlyArray<Attempt>> => {
   const attempts: Array<Attempt> = []
   const began = performance.now()
   swarm.fail(p)
@@ -133,22 +142,25 @@ const program = Effect.gen(function* () {
   for (const tokens of numbers(values.tokens)) {
     // weights and code are loaded by the first tokens
     yield* Effect.promise(() => swarm.generate("recovery", PROMPT, 16))
-    const undisturbed = yield* Effect.promise(() => swarm.generate("recovery", PROMPT, tokens))
-    const pass = yield* Effect.promise(() => measurePasses(swarm, tokens, 0))
-    const token = undisturbed.seconds / tokens
-    const base = { token, text: Math.max(1e-6, (pass - token) / (tokens / 2)) }
-    report.sample({ tokens, "ms a token": 1000 * token, "ms a token of text": 1000 * base.text })
+    const undisturbed = yield* Effect.promise(() => measure(swarm, "recovery", tokens, 0, values.base ? 1 : runs))
+    const { ids } = undisturbed[0] as Attempt
+    const [tokenMs, textMs] = values.base === undefined ? [] : numbers(values.base)
+    const token = tokenMs === undefined ? 1 / rateOf(tokens, 0, undisturbed).rate : tokenMs / 1000
+    const pass = textMs === undefined ? yield* Effect.promise(() => measurePasses(swarm, tokens, 0)) : Number.NaN
+    const base = { token, text: textMs === undefined ? Math.max(1e-6, (pass - token) / (tokens / 2)) : textMs / 1000 }
+    report.sample({ tokens, "ms a token": 1000 * base.token, "ms a token of text": 1000 * base.text })
     const rows = []
     for (const way of values.ways.split(",") as ReadonlyArray<Way>) {
       for (const p of numbers(values.p)) {
         const cell = yield* Effect.promise(async (): Promise<Cell> => {
           if (way === "cacheless") {
-            const seconds = p === 0 ? pass : await measurePasses(swarm, tokens, p)
+            const seconds = p === 0 && pass > 0 ? pass : await measurePasses(swarm, tokens, p)
             return { rate: 1 / seconds, shown: shown(1 / seconds), failures: 0, generations: 0 }
           }
-          const attempts = await measure(swarm, way, tokens, p)
-          for (const { finished, ids } of attempts) {
-            if (finished && !isDeepStrictEqual(ids, undisturbed.ids)) throw new Error(`${way} gave another text`)
+          // without failures both ways are the same
+          const attempts = p === 0 ? undisturbed : await measure(swarm, way, tokens, p, runs)
+          for (const attempt of attempts) {
+            if (attempt.finished && !isDeepStrictEqual(attempt.ids, ids)) throw new Error(`${way} gave another text`)
           }
           return rateOf(tokens, p, attempts)
         })
