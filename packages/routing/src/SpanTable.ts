@@ -97,7 +97,7 @@ export class SpanTable {
       return
     }
     const update = (from: number, to: number): void => {
-      const cost = this.#update(slot, from, to)
+      const cost = this.#update(slot, before, from, to)
       if (cost !== undefined) changed(from, to, cost)
     }
     if (before !== undefined) this.#eachRange(before.blocks, update)
@@ -134,13 +134,18 @@ export class SpanTable {
   }
 
   /** Brings one range up to date from the leaf of `slot` upwards. Gives the new least cost if it changed. */
-  #update(slot: number, from: number, to: number): number | undefined {
+  #update(slot: number, before: Offer | undefined, from: number, to: number): number | undefined {
     const range = this.#range(from, to)
     const leaf = Math.floor(slot / LEAF)
-    let least = Number.POSITIVE_INFINITY
-    for (let other = leaf * LEAF; other < (leaf + 1) * LEAF; other++) {
-      const cost = this.#costOf(this.#offers[other], from, to)
-      if (cost < least) least = cost
+    const known = this.#rows[this.#width + leaf]?.[range] ?? Number.POSITIVE_INFINITY
+    let least = this.#costOf(this.#offers[slot], from, to)
+    if (least >= known) {
+      // the least of the leaf is another's, and stays
+      if (this.#costOf(before, from, to) > known) return undefined
+      for (let other = leaf * LEAF; other < (leaf + 1) * LEAF; other++) {
+        const cost = this.#costOf(this.#offers[other], from, to)
+        if (cost < least) least = cost
+      }
     }
     for (let index = this.#width + leaf; ; index >>>= 1) {
       const row = this.#row(index)

@@ -35,7 +35,7 @@ export class LinkedStates {
   /** Slots by peer; made when the first link is known, since most swarms that are large have none. */
   #slots: Map<string, Set<number>> | undefined
   /** Receivers by sender: `trips.servers` turned round. */
-  readonly #receivers = new Map<string, Set<string>>()
+  readonly #receivers = new Map<string, Array<string>>()
   readonly #linked = new Map<number, Linked>()
   readonly #slotOf: Array<number> = []
   readonly #doneAt: Array<number> = []
@@ -64,9 +64,7 @@ export class LinkedStates {
 
   add(slot: number, { peer }: Candidate): void {
     if (this.#slots === undefined) return
-    const same = this.#slots.get(peer)
-    if (same === undefined) this.#slots.set(peer, new Set([slot]))
-    else same.add(slot)
+    this.#list(slot, peer, this.#slots)
     for (const receiver of this.#receivers.get(peer) ?? []) {
       for (const other of this.#slots.get(receiver) ?? []) this.#link(slot, other)
     }
@@ -100,8 +98,10 @@ export class LinkedStates {
 
   linkChanged(sender: string, receiver: string): void {
     const isKnown = this.#weighing.trips.servers?.get(receiver)?.has(sender) === true
-    if (isKnown) this.#know(sender, receiver)
-    else this.#receivers.get(sender)?.delete(receiver)
+    const receivers = this.#receivers.get(sender) ?? []
+    const at = receivers.indexOf(receiver)
+    if (isKnown && at < 0) this.#know(sender, receiver)
+    else if (!isKnown && at >= 0) receivers.splice(at, 1)
     if (this.#slots === undefined && isKnown) this.#index()
     for (const from of this.#slots?.get(sender) ?? []) {
       for (const to of this.#slots?.get(receiver) ?? []) {
@@ -161,15 +161,30 @@ export class LinkedStates {
     return this.#graph.cost(edge) + rest === this.#search.distance(this.#graph.source(edge))
   }
 
-  #index(): void {
-    this.#slots = new Map()
-    for (const [slot, candidate] of this.#candidates.entries()) if (candidate !== undefined) this.add(slot, candidate)
+  #list(slot: number, peer: string, slots: Map<string, Set<number>>): void {
+    const same = slots.get(peer)
+    if (same === undefined) slots.set(peer, new Set([slot]))
+    else same.add(slot)
   }
 
+  #index(): void {
+    const slots = new Map<string, Set<number>>()
+    for (const [slot, candidate] of this.#candidates.entries()) {
+      if (candidate !== undefined) this.#list(slot, candidate.peer, slots)
+    }
+    this.#slots = slots
+    for (const [receiver, senders] of this.#weighing.trips.servers ?? []) {
+      for (const to of slots.get(receiver) ?? []) {
+        for (const sender of senders.keys()) for (const from of slots.get(sender) ?? []) this.#link(from, to)
+      }
+    }
+  }
+
+  /** Notes a link that was not known. */
   #know(sender: string, receiver: string): void {
     const receivers = this.#receivers.get(sender)
-    if (receivers === undefined) this.#receivers.set(sender, new Set([receiver]))
-    else receivers.add(receiver)
+    if (receivers === undefined) this.#receivers.set(sender, [receiver])
+    else receivers.push(receiver)
   }
 
   #costs(candidate: Candidate): { readonly block: number; readonly entry: number; readonly back: number } {
@@ -193,8 +208,9 @@ export class LinkedStates {
     if (sender === undefined || receiver === undefined || from === to) return
     const first = Math.max(this.#partial ? sender.blocks.from + 1 : sender.blocks.to, receiver.blocks.from)
     const last = Math.min(sender.blocks.to, this.#partial ? receiver.blocks.to - 1 : receiver.blocks.from)
+    if (first > last) return
     const link = linkCost(sender, receiver, this.#weighing)
-    if (first > last || link === undefined) return
+    if (link === undefined) return
     const cost = link + this.#first(receiver, blockCost(receiver, this.#weighing))
     const known = this.#linked.get(from)?.out.get(to)
     if (known !== undefined) {
