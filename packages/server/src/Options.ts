@@ -33,6 +33,8 @@ export interface ServerOptions {
   /** Sessions get so long to end or to move when the server drains. @default 10 */
   readonly drainSeconds?: number
   readonly scheduler?: SchedulerOptions
+  /** Format of the weights, for people, such as "q4_1". @default {not announced} */
+  readonly weights?: string
   /** Software version to announce. */
   readonly version?: string
 }

@@ -10,6 +10,7 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import { type Host, makeBudget } from "./Host.ts"
 import { measureRates } from "./measure.ts"
+import { makeNeighbours } from "./neighbours.ts"
 import { defaults, type ServerOptions } from "./Options.ts"
 import { makeOutlet } from "./Outlet.ts"
 import { makePeer, type Peer } from "./Peer.ts"
@@ -95,7 +96,9 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
       sessions: host.budget.sessions(),
       queue: host.scheduler.queue(),
       version: settings.version,
-      timeToLive: settings.timeToLive
+      timeToLive: settings.timeToLive,
+      ...(settings.weights === undefined ? {} : { weights: settings.weights }),
+      nextHops: neighbours.nextHops()
     })
     const directory = new Directory(network, discovery.heard === undefined ? {} : { learned: discovery.heard })
 
@@ -105,16 +108,18 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
       if (directory.handle(frame, connection)) return
       connection.reply(frame.request, "fault", never("protocol", `a server takes no "${frame.kind}"`))
     }
+    const connect = async (to: string, peerId: string): Promise<Connection> => {
+      const connection = await Effect.runPromise(network.connect(to, peerId))
+      connection.receive(receive)
+      return connection
+    }
+    const neighbours = makeNeighbours({ model: model.digest, blocks: span, connect })
     const peer = makePeer(host, {
       model,
       maxTokens,
       queueSeconds: settings.queueSeconds,
       drainSeconds: settings.drainSeconds,
-      connect: async (to, peerId) => {
-        const connection = await Effect.runPromise(network.connect(to, peerId))
-        connection.receive(receive)
-        return connection
-      },
+      connect,
       status: () => status()
     })
     later.peer = peer
@@ -139,12 +144,22 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
     )
     listened = yield* network.serve(options.listen, (connection) => connection.receive(receive))
     const announce = Effect.suspend(() => discovery.announce(announcement()))
+    const known = () => [...directory.known(model.digest), ...discovery.known()]
+    const measureWays = Effect.promise(() => neighbours.measure(known()))
     // free memory and queues change: what others route by must not be older than a third of its life
-    const renew = Effect.forever(Effect.zipRight(Effect.sleep((settings.timeToLive * 1000) / 3), announce))
+    const renew = Effect.sleep((settings.timeToLive * 1000) / 3).pipe(
+      Effect.zipRight(measureWays),
+      Effect.zipRight(announce),
+      Effect.forever
+    )
     yield* announce
     // so that one who joins through this server finds the others at once
-    yield* Effect.forkScoped(Effect.ignore(discovery.refresh))
-    const renewal = yield* Effect.forkScoped(renew)
+    const renewal = yield* Effect.ignore(discovery.refresh).pipe(
+      Effect.zipRight(measureWays),
+      Effect.zipRight(Effect.suspend(() => (neighbours.nextHops().length > 0 ? announce : Effect.void))),
+      Effect.zipRight(renew),
+      Effect.forkScoped
+    )
     // a directory that is gone must not hold up the end
     yield* Effect.addFinalizer(() =>
       discovery.withdraw.pipe(Effect.interruptible, Effect.timeout(WITHDRAW_MILLISECONDS), Effect.ignore)

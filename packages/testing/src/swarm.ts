@@ -7,11 +7,15 @@ import type { Span } from "@swarm/compute"
 import { Discovery, makeBootstrap } from "@swarm/discovery"
 import * as Routing from "@swarm/routing"
 import { type Server, type ServerOptions, serve } from "@swarm/server"
-import { layerMemory, layerNetwork, Network, type Transport } from "@swarm/transport"
+import { type Service as Carrier, layerMemory, layerNetwork, Network, Transport } from "@swarm/transport"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
+
+/** What one peer alone sees of the carrier: `makeLink(...).wrap`, or less. */
+export type Line = (carrier: Carrier) => Carrier
 
 /** A server that can be killed. */
 export interface TestServer {
@@ -22,10 +26,12 @@ export interface TestServer {
 }
 
 export interface TestSwarm {
-  /** Starts a server; the first one is the directory of all later ones. */
-  readonly start: (span: Span, options?: Partial<ServerOptions>) => Effect.Effect<TestServer>
+  /** Starts a server; the first one is the directory of all later ones. `line`: its own, over the swarm's carrier. */
+  readonly start: (span: Span, options?: Partial<ServerOptions>, line?: Line) => Effect.Effect<TestServer>
   /** A client of its own, with its own connections, bans and journals. */
   readonly client: Effect.Effect<Client.Service, never, Scope.Scope>
+  /** A client with a line of its own. */
+  readonly clientOver: (line: Line) => Effect.Effect<Client.Service, never, Scope.Scope>
   readonly model: {
     readonly digest: string
     readonly name: string
@@ -54,12 +60,13 @@ export const makeTestSwarm = (options: TestSwarmOptions): Effect.Effect<TestSwar
   Effect.gen(function* () {
     const id = `swarm-${process.pid}-${swarms++}`
     const model = { digest: id, name: "oracle", blocks: options.blocks, hiddenSize: options.hiddenSize ?? 64 }
-    const transport = Layer.succeedContext(yield* Layer.build(options.transport ?? layerMemory))
+    const carrier = yield* Layer.build(options.transport ?? layerMemory)
     const scope = yield* Effect.scope
     const directories: Array<string> = []
     let peers = 0
 
-    const peerLayer = () => {
+    const peerLayer = (line: Line) => {
+      const transport = Layer.succeed(Transport, line(Context.get(carrier, Transport)))
       const network = layerNetwork({ software: "test" }).pipe(Layer.provide(transport))
       const discovery = Layer.scoped(
         Discovery,
@@ -68,12 +75,20 @@ export const makeTestSwarm = (options: TestSwarmOptions): Effect.Effect<TestSwar
       return discovery.pipe(Layer.provideMerge(network))
     }
 
+    const clientOver = (line: Line) =>
+      Effect.gen(function* () {
+        const routing = Routing.layer({ known: Effect.map(Discovery, (discovery) => discovery.known) })
+        const layers = Client.layer(options.client).pipe(Layer.provide(routing), Layer.provide(peerLayer(line)))
+        const context = yield* Layer.build(layers)
+        return yield* Effect.provide(Client.Swarm, context)
+      })
+
     return {
       model,
-      start: (span, extra) =>
+      start: (span, extra, line = same) =>
         Effect.gen(function* () {
           const own = yield* Scope.fork(scope, { _tag: "Sequential" })
-          const context = yield* Layer.buildWithScope(peerLayer(), own)
+          const context = yield* Layer.buildWithScope(peerLayer(line), own)
           const server = yield* serve({
             model,
             span,
@@ -84,11 +99,9 @@ export const makeTestSwarm = (options: TestSwarmOptions): Effect.Effect<TestSwar
           directories.push(server.address)
           return { server, span, kill: Scope.close(own, Exit.void) }
         }),
-      client: Effect.gen(function* () {
-        const routing = Routing.layer({ known: Effect.map(Discovery, (discovery) => discovery.known) })
-        const layers = Client.layer(options.client).pipe(Layer.provide(routing), Layer.provide(peerLayer()))
-        const context = yield* Layer.build(layers)
-        return yield* Effect.provide(Client.Swarm, context)
-      })
+      client: clientOver(same),
+      clientOver
     }
   })
+
+const same: Line = (carrier) => carrier
