@@ -3,77 +3,127 @@
  * @module
  */
 import { layer as layerClient, type Swarm } from "@swarm/client"
-import { Discovery, makeBootstrap, makeStatic } from "@swarm/discovery"
+import {
+  type BootstrapOptions,
+  combine,
+  type Service as Discovering,
+  Discovery,
+  makeBootstrap,
+  makeStatic,
+  makeTable,
+  type RecordTable
+} from "@swarm/discovery"
 import * as Engine from "@swarm/engine"
 import { type Identity, makeIdentity } from "@swarm/identity"
 import { layer as layerRouting } from "@swarm/routing"
-import { layerNetwork, layerWebSocket, makeWebSocket, Network, type Service, Transport } from "@swarm/transport"
+import { layerWebSocket, makeNetwork, makeWebSocket, Network, type Service, Transport } from "@swarm/transport"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { type Member, remembered } from "./membership.ts"
+import { given } from "./numerics.ts"
 import { version } from "./version.ts"
+
+/** A transport of every carrier, and the hash table of one of them. */
+interface Carriers {
+  readonly transport: Service
+  /** Starts libp2p, if nothing has yet. */
+  readonly table: RecordTable
+}
 
 /**
  * `ws://…` and multiaddrs, each by its own carrier. libp2p is loaded and started when the first of its addresses is used: most swarms use none.
+ *
+ * @param entries Where the hash table is entered.
  */
-const carriers = (identity: Identity): Layer.Layer<Transport> =>
-  Layer.scoped(
-    Transport,
-    Effect.gen(function* () {
-      const scope = yield* Effect.scope
-      const webSocket = makeWebSocket()
-      const libp2p = yield* Effect.cached(
-        Effect.promise(() => import("@swarm/transport-libp2p")).pipe(
-          Effect.flatMap(({ makeLibp2p }) => Scope.extend(makeLibp2p({ identity }), scope))
-        )
+const makeCarriers = (
+  identity: Identity,
+  entries: () => ReadonlyArray<string>
+): Effect.Effect<Carriers, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const scope = yield* Effect.scope
+    const webSocket = makeWebSocket()
+    const libp2p = yield* Effect.cached(
+      Effect.promise(() => import("@swarm/transport-libp2p")).pipe(
+        Effect.flatMap(({ makeLibp2p }) => Scope.extend(makeLibp2p({ identity, entries }), scope))
       )
-      const of = (address: string): Effect.Effect<Service> =>
-        address.startsWith("/") ? libp2p : Effect.succeed(webSocket)
-      return {
+    )
+    const of = (address: string): Effect.Effect<Service> => (isMultiaddr(address) ? libp2p : Effect.succeed(webSocket))
+    return {
+      transport: {
         dial: (address) => Effect.flatMap(of(address), ({ dial }) => dial(address)),
         listen: (address, onChannel) => Effect.flatMap(of(address), ({ listen }) => listen(address, onChannel))
+      },
+      table: {
+        put: async (model, peer, record) => (await Effect.runPromise(libp2p)).table.put(model, peer, record),
+        find: async (model) => (await Effect.runPromise(libp2p)).table.find(model)
       }
+    }
+  })
+
+const isMultiaddr = (address: string): boolean => address.startsWith("/")
+
+/** Which swarm, and who wants to be in it. */
+export interface Joining {
+  /** Addresses of servers that are directories. */
+  readonly join: ReadonlyArray<string>
+  readonly member: Member
+  /** Where a server listens. */
+  readonly listen?: string
+  /** Digest of the model that is wanted; without one the hash table, which is kept by model, is not asked. */
+  readonly model?: string
+}
+
+/** A server stores itself in the hash table so often; it is listed for three times as long. */
+const STORE_SECONDS = 15
+
+/** The network, and discovery by `near` beside the hash table if there is one: among peers with multiaddrs. */
+const layerOf = (
+  { join, member, listen, model }: Joining,
+  near: (network: Network, options: BootstrapOptions) => Effect.Effect<Discovering, never, Scope.Scope>
+): Layer.Layer<Network | Discovery> =>
+  Layer.scopedContext(
+    Effect.gen(function* () {
+      const { identity, membership } = member
+      const memory = join.length === 0 ? undefined : remembered(join, membership?.swarm)
+      const entries = () => [...join, ...(memory?.load() ?? [])].filter(isMultiaddr)
+      const { transport, table } = yield* makeCarriers(identity, entries)
+      const network = yield* Effect.provideService(
+        makeNetwork({ identity, ...(membership === undefined ? {} : { membership }), software: `swarm ${version}` }),
+        Transport,
+        transport
+      )
+      const directories = yield* near(network, { addresses: join, ...(memory === undefined ? {} : { memory }) })
+      const hasTable = model !== undefined && [...join, ...(listen === undefined ? [] : [listen])].some(isMultiaddr)
+      const discovery = hasTable
+        ? combine([directories, yield* makeTable(network, table, { model, storeSeconds: STORE_SECONDS })])
+        : directories
+      return Context.make(Network, network).pipe(Context.add(Discovery, discovery))
     })
   )
 
-const network = ({ identity, membership }: Member) =>
-  layerNetwork({
-    identity,
-    ...(membership === undefined ? {} : { membership }),
-    software: `swarm ${version}`
-  }).pipe(Layer.provide(carriers(identity)))
+/** What a server needs besides its span: it announces itself to the directories. */
+export const serverLayer = (joining: Joining): Layer.Layer<Network | Discovery> => layerOf(joining, makeBootstrap)
 
-const lookup = (join: ReadonlyArray<string>, { membership }: Member) => ({
-  addresses: join,
-  ...(join.length === 0 ? {} : { memory: remembered(join, membership?.swarm) })
-})
+/** Who looks at the swarm. */
+export const seekerLayer = (joining: Joining): Layer.Layer<Network | Discovery> => layerOf(joining, makeStatic)
 
-/** What a server needs besides its span. `join`: the directories to announce to. */
-export const serverLayer = (join: ReadonlyArray<string>, member: Member): Layer.Layer<Network | Discovery> =>
-  Layer.scoped(
-    Discovery,
-    Effect.flatMap(Network, (made) => makeBootstrap(made, lookup(join, member)))
-  ).pipe(Layer.provideMerge(network(member)))
-
-/** Who looks at the swarm that the servers at `join` know. */
-export const seekerLayer = (join: ReadonlyArray<string>, member: Member): Layer.Layer<Network | Discovery> =>
-  Layer.scoped(
-    Discovery,
-    Effect.flatMap(Network, (made) => makeStatic(made, lookup(join, member)))
-  ).pipe(Layer.provideMerge(network(member)))
-
-/** A client of the swarm that the servers at `join` know. */
+/** A client of the swarm that the servers at `join` know, and with `model`, a digest, the hash table. */
 export const clientLayer = (
   join: ReadonlyArray<string>,
-  member: Member = { identity: makeIdentity(), membership: undefined }
+  member: Member = { identity: makeIdentity(), membership: undefined },
+  model?: string
 ): Layer.Layer<Swarm | Discovery> => {
   const routing = layerRouting({
     known: Effect.map(Discovery, ({ known }) => known),
     onDemotion: (peer, demotion) =>
       console.error(`server ${peer.slice(-8)} ${demotion === undefined ? "gets another try" : demotion.reason}`)
   })
-  return layerClient().pipe(Layer.provide(routing), Layer.provideMerge(seekerLayer(join, member)))
+  return layerClient().pipe(
+    Layer.provide(routing),
+    Layer.provideMerge(seekerLayer({ join, member, ...given({ model }) }))
+  )
 }
 
 /** What the ranks of a group reach each other over. */

@@ -88,7 +88,7 @@ const localBlocks = (model: Model, options: SpanOptions, cut: ReadonlyArray<Bloc
 
 const remoteBlocks = (model: Model, values: WhereValues) =>
   Effect.gen(function* () {
-    const context = yield* Layer.build(clientLayer(values.join, yield* clientMember(values)))
+    const context = yield* Layer.build(clientLayer(values.join, yield* clientMember(values), model.digest))
     const [swarm, discovery] = yield* Effect.provide(Effect.all([Swarm, Discovery]), context)
     yield* discovery.refresh.pipe(Effect.mapError((cause) => new CommandFailed({ detail: cause.message })))
     const graceSeconds = values["grace-seconds"]

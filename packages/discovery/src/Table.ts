@@ -4,7 +4,9 @@
  */
 import type { Announcement } from "@swarm/protocol"
 import { Network } from "@swarm/transport"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as FiberHandle from "effect/FiberHandle"
 import * as Layer from "effect/Layer"
 import type * as Scope from "effect/Scope"
@@ -35,7 +37,12 @@ export interface TableOptions {
   readonly maxEntries?: number
   /** Records that are looked at in one answer; the rest waits for the next one. @default 16384 */
   readonly maxRecords?: number
+  /** `announce` and `refresh` wait so long for the table, in seconds; what comes later counts too. @default 3 */
+  readonly patienceSeconds?: number
 }
+
+/** First wait after a store that failed, in seconds; doubled by each further one, up to `storeSeconds`. */
+const FIRST_RETRY_SECONDS = 1
 
 /** Lives that a stored announcement has: so many stores may fail. */
 const LIVES = 3
@@ -54,6 +61,8 @@ export const makeTable = (
 ): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function* () {
     const { model, refreshSeconds = 15, storeSeconds = 30, maxEntries = 4096, maxRecords = 16_384 } = options
+    const patience = (options.patienceSeconds ?? 3) * 1000
+    const scope = yield* Effect.scope
     const clock = yield* Effect.clock
     const now = (): number => clock.unsafeCurrentTimeMillis() / 1000
     const maxTimeToLive = LIVES * storeSeconds
@@ -67,39 +76,50 @@ export const makeTable = (
     const live = (): ReadonlyArray<Announcement> =>
       entries.live(now()).flatMap(({ announcement }) => (announcement.state === "offline" ? [] : [announcement]))
 
-    const store = (announcement: Announcement): Effect.Effect<void> =>
-      Effect.tryPromise(() => {
-        const { record } = signAnnouncement(
-          network,
-          { ...announcement, timeToLive: maxTimeToLive },
-          clock.unsafeCurrentTimeMillis()
-        )
-        return table.put(announcement.model, network.self, record)
-      }).pipe(Effect.catchAll((cause) => Effect.logDebug(`Cannot store the announcement: ${cause.message}`)))
-
-    const restore = Effect.forever(
-      Effect.zipRight(
-        Effect.sleep(storeSeconds * 1000),
-        Effect.suspend(() => (current === undefined ? Effect.void : store(current)))
+    const store = (announcement: Announcement): Effect.Effect<boolean> =>
+      Effect.tryPromise({
+        try: () => {
+          const { record } = signAnnouncement(
+            network,
+            { ...announcement, timeToLive: maxTimeToLive },
+            clock.unsafeCurrentTimeMillis()
+          )
+          return table.put(announcement.model, network.self, record)
+        },
+        catch: textOf
+      }).pipe(
+        Effect.as(true),
+        Effect.catchAll((why) => Effect.as(Effect.logDebug(`Cannot store the announcement: ${why}`), false))
       )
-    )
 
-    const refresh = Effect.gen(function* () {
+    /** Stores it now and again, sooner after a failure; `first` is settled by the first attempt. */
+    const keepStored = (first: Deferred.Deferred<void>) =>
+      Effect.gen(function* () {
+        for (let failures = 0; current !== undefined; ) {
+          failures = (yield* store(current)) ? 0 : failures + 1
+          yield* Deferred.succeed(first, undefined)
+          const retry = FIRST_RETRY_SECONDS * 2 ** (failures - 1)
+          yield* Effect.sleep(1000 * (failures === 0 ? storeSeconds : Math.min(storeSeconds, retry)))
+        }
+      })
+
+    const ask = Effect.gen(function* () {
       const askedAt = now()
-      const records = yield* Effect.tryPromise({
-        try: () => table.find(model),
-        catch: (cause) => (cause instanceof Error ? cause.message : String(cause))
-      }).pipe(Effect.either)
-      if (records._tag === "Left") {
-        if (live().length > 0) return
-        return yield* new DiscoveryError({ addresses: ["the table"], detail: records.left })
-      }
-      for (const [index, record] of records.right.slice(0, maxRecords).entries()) {
+      const records = yield* Effect.tryPromise({ try: () => table.find(model), catch: textOf })
+      for (const [index, record] of records.slice(0, maxRecords).entries()) {
         hear({ record, age: 0 }, { askedAt })
         // signatures take time: others want the processor too
         if (index % 32 === 31) yield* Effect.yieldNow()
       }
     })
+
+    const refresh = Effect.forkIn(ask, scope).pipe(
+      Effect.flatMap(Fiber.join),
+      Effect.timeoutFail({ duration: patience, onTimeout: () => "no answer in time" }),
+      Effect.catchAll((detail) =>
+        live().length > 0 ? Effect.void : Effect.fail(new DiscoveryError({ addresses: ["the table"], detail }))
+      )
+    )
 
     yield* Effect.forkScoped(
       Effect.forever(
@@ -119,8 +139,9 @@ export const makeTable = (
           current = announcement
           // rates and free memory change often: the table gets them with the next store
           if (last !== undefined && isAlike(last, announcement)) return
-          yield* store(announcement)
-          yield* FiberHandle.run(storing, restore)
+          const first = yield* Deferred.make<void>()
+          yield* FiberHandle.run(storing, keepStored(first))
+          yield* Effect.ignore(Effect.timeout(Deferred.await(first), patience))
         }),
       withdraw: Effect.gen(function* () {
         yield* FiberHandle.clear(storing)
@@ -137,6 +158,8 @@ export const makeTable = (
       refresh
     }
   })
+
+const textOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
 
 /** Whether others would route in the same way. */
 const isAlike = (a: Announcement, b: Announcement): boolean =>

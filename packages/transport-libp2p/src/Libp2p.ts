@@ -28,6 +28,8 @@ export interface Libp2pOptions {
   readonly isRelay?: boolean
   /** Seconds until a dial must have succeeded. @default 5 */
   readonly dialSeconds?: number
+  /** Nodes of the hash table to dial when this one is connected to nobody; asked each time. @default none */
+  readonly entries?: () => ReadonlyArray<string>
 }
 
 /** A transport, and the hash table that the same peers keep. */
@@ -40,7 +42,7 @@ export interface Libp2p extends Service {
  * it, and neither of the future nor long over; of two it keeps the newer.
  */
 export interface HashTable {
-  /** Stores the record of this peer, and that it serves the model. Some round trips to some neighbours. */
+  /** Stores the record of this peer, and that it serves the model. Some round trips to some neighbours. Rejects at once where there are none. */
   readonly put: (model: string, peer: string, record: Uint8Array) => Promise<void>
   /** Records of those who are said to serve the model. */
   readonly find: (model: string) => Promise<ReadonlyArray<Uint8Array>>
@@ -65,8 +67,14 @@ export const makeLibp2p = (options: Libp2pOptions): Effect.Effect<Libp2p, never,
       dial: makeDial(node, options.dialSeconds ?? DIAL_SECONDS),
       listen: makeListen(node),
       table: {
-        put: (model, peer, record) => putRecord(node, model, peer, record),
-        find: (model) => findRecords(node, model),
+        put: async (model, peer, record) => {
+          await enter(node, options.entries?.() ?? [])
+          await putRecord(node, model, peer, record)
+        },
+        find: async (model) => {
+          await enter(node, options.entries?.() ?? [])
+          return await findRecords(node, model)
+        },
         refused: () => ({ ...node.refused })
       }
     })
@@ -85,6 +93,17 @@ const parse = (address: string): Multiaddr | undefined => {
   } catch {
     return undefined
   }
+}
+
+/** Makes sure that there is somebody to ask. Rejects at once if nobody can be reached, where a search would wait. */
+const enter = async (node: Node, entries: ReadonlyArray<string>): Promise<void> => {
+  if (node.getConnections().length > 0) return
+  const targets = entries.flatMap((address) => parse(address) ?? [])
+  if (targets.length === 0) throw new Error("this node is connected to no other")
+  const signal = AbortSignal.timeout(DIAL_SECONDS * 1000)
+  await Promise.any(targets.map((target) => node.dial(target, { signal }))).catch((cause: unknown) => {
+    throw new Error(messageOf(cause))
+  })
 }
 
 const makeDial =

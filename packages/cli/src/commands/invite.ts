@@ -83,7 +83,7 @@ const revoke = (authority: Identity, file: string, values: Values, output: Outpu
         if (heard._tag === "Right") told.push(address)
         else output.note(`cannot tell "${address}": ${heard.left.message}`)
       }
-    }).pipe(Effect.provide(seekerLayer(values.join, member)))
+    }).pipe(Effect.provide(seekerLayer({ join: values.join, member })))
     output.event(
       { event: "revoked", ids: values.revoke, told, list: file },
       `revoked ${values.revoke.join(", ")}; ${told.length === 0 ? "nobody was told: give --join" : `told ${told.join(", ")}`}`

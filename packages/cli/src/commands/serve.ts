@@ -140,7 +140,8 @@ const start = (
 ) =>
   Effect.gen(function* () {
     const started = performance.now()
-    const context = yield* Layer.build(serverLayer(join, yield* serverMember(values, listen, index)))
+    const member = yield* serverMember(values, listen, index)
+    const context = yield* Layer.build(serverLayer({ join, member, listen, model: model.digest }))
     const { from, to } = wanted === "auto" ? yield* Effect.provide(chooseAuto(values, model, listen), context) : wanted
     yield* assertShared(values, model, { from, to })
     output.progress({ event: "loading", blocks: [from, to] }, `loading blocks ${from}:${to} of ${model.name}`)

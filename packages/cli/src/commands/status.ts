@@ -38,7 +38,7 @@ export const run = ({ values }: Parsed<typeof status.options>): Effect.Effect<vo
       if (output.isJson) output.event({ event: "done" })
     })
     const again = Effect.forever(Effect.zipRight(show, Effect.sleep(1000 * (values.every ?? EVERY_SECONDS))))
-    yield* Effect.provide(values.watch ? again : once, seekerLayer(values.join, member))
+    yield* Effect.provide(values.watch ? again : once, seekerLayer({ join: values.join, member }))
   })
 
 const look = Effect.gen(function* () {
