@@ -13,8 +13,12 @@ import * as Scope from "effect/Scope"
 interface KeepOptions<E, R> {
   /** Loads and serves a range, or what it chooses itself (undefined); on the `turn`-th address. What it opens ends with the scope. */
   readonly start: (range: BlockRange | undefined, turn: number) => Effect.Effect<Server, E, R | Scope.Scope>
-  /** The range to move to, by what is known now; undefined: stay. */
-  readonly wish: (server: Server) => BlockRange | undefined
+  /** The range to move to; undefined: stay. Looks at the swarm anew. */
+  readonly wish: (server: Server) => Effect.Effect<BlockRange | undefined>
+  /** Whether nobody serves some blocks, by what is known now: called every second. */
+  readonly isBroken: (server: Server) => boolean
+  /** Peers that hold the very range or are about to, by a new look at the swarm. */
+  readonly holders: (server: Server, range: BlockRange) => Effect.Effect<ReadonlyArray<string>>
   /** Mean time between two looks, in seconds. */
   readonly meanSeconds: number
   readonly onMoved: (from: Server, to: Server) => void
@@ -27,10 +31,14 @@ interface Kept {
   readonly current: () => Server
 }
 
+/** Mean wait of a server that sees blocks without a server, before it looks whether to take them; doubled while it is of no use. */
+const URGENT_SECONDS = 1
+const MOST_DOUBLINGS = 4
+
 const seconds = (): number => performance.now() / 1000
 
 /**
- * Starts a server and looks, at random times, whether it should serve other blocks. A move loads and announces the new ones first; then the
+ * Starts a server and looks, at random times, whether it should serve other blocks; within seconds when some are without a server. A move loads and announces the new ones first; then the
  * old server drains: its sessions go over to replicas, which are fed what it had seen, and its memory is freed. For that time both are
  * loaded. Looks and moves end with the scope.
  */
@@ -53,8 +61,14 @@ export const keepPlaced = <E, R>(options: KeepOptions<E, R>): Effect.Effect<Kept
 
     const move = (range: BlockRange) =>
       Effect.gen(function* () {
-        const next = yield* begin(range, ++turn)
         const old = kept
+        const before = yield* options.holders(old.server, range)
+        const next = yield* begin(range, ++turn)
+        const rivals = yield* options.holders(next.server, range)
+        // two that set out at the same time would leave their old blocks to nobody: the one of the greater id turns back
+        if (rivals.some((peer) => !before.includes(peer) && peer !== old.server.peer && peer < next.server.peer)) {
+          return yield* Scope.close(next.scope, Exit.void)
+        }
         kept = next
         options.onMoved(old.server, next.server)
         yield* old.server.drain
@@ -64,13 +78,25 @@ export const keepPlaced = <E, R>(options: KeepOptions<E, R>): Effect.Effect<Kept
         Effect.ensuring(Effect.sync(() => guard.moved(seconds())))
       )
 
-    const look = (waitSeconds: number): Effect.Effect<never, never, R> =>
+    /** Waits, a little only if blocks are without a server or come to be so. True: they are. */
+    const pause = (waitSeconds: number, futile: number) =>
       Effect.gen(function* () {
-        yield* Effect.sleep(1000 * waitSeconds)
-        const verdict = guard.wish(options.wish(kept.server), seconds())
-        if (verdict.move !== undefined) yield* move(verdict.move)
-        return yield* look(verdict.waitSeconds)
+        const until = seconds() + waitSeconds
+        while (seconds() < until && !options.isBroken(kept.server)) yield* Effect.sleep("1 second")
+        if (!options.isBroken(kept.server)) return false
+        const mean = URGENT_SECONDS * 2 ** Math.min(futile, MOST_DOUBLINGS)
+        yield* Effect.sleep(1000 * mean * (0.5 + Math.random()))
+        return true
       })
-    yield* Effect.forkScoped(look(guard.first()))
+
+    const look = (waitSeconds: number, futile: number): Effect.Effect<never, never, R> =>
+      Effect.gen(function* () {
+        const isUrgent = yield* pause(waitSeconds, futile)
+        const wish = yield* options.wish(kept.server)
+        const verdict = guard.wish(wish, seconds(), isUrgent)
+        if (verdict.move !== undefined) yield* move(verdict.move)
+        return yield* look(verdict.waitSeconds, isUrgent && wish === undefined ? futile + 1 : 0)
+      })
+    yield* Effect.forkScoped(look(guard.first(), 0))
     return { current: () => kept.server }
   })

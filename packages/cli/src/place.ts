@@ -3,7 +3,7 @@
  * @module
  */
 import * as os from "node:os"
-import { blocksThatFit, joinWhole, type Placed, placedOf, rebalanceWhole } from "@swarm/balancer"
+import { blocksThatFit, isChained, joinWhole, type Placed, placedOf, rebalanceWhole } from "@swarm/balancer"
 import { kvBytesPerToken, type Model, type SpanPlan } from "@swarm/model"
 import type { Announcement, BlockRange } from "@swarm/protocol"
 
@@ -61,3 +61,7 @@ export const chooseMove = (
   count: number
 ): BlockRange | undefined =>
   count < 1 ? undefined : rebalanceWhole(own.peer, servers([...announcements, own], model), model.blocks, count).move
+
+/** Whether the servers of `announcements` hold all blocks, as a chain of whole spans; those that join count. */
+export const isServed = (announcements: ReadonlyArray<Announcement>, model: Model): boolean =>
+  isChained(servers(announcements, model), model.blocks)

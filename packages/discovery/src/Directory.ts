@@ -28,6 +28,8 @@ export interface DirectoryOptions {
    * What this server knows from others (discovery's `heard`). It is passed on, but yields to what is newer here. @default {() => []}
    */
   readonly learned?: () => ReadonlyArray<Heard>
+  /** Whom this server saw end: they are left out of answers (`makeWatch`). @default {() => false} */
+  readonly isLost?: (heard: Heard) => boolean
 }
 
 /** Whose directory it is: what it needs of a network. */
@@ -97,7 +99,8 @@ export class Directory {
       maxTimeToLive: options.maxTimeToLive ?? 600,
       maxRequestsPerSecond: options.maxRequestsPerSecond ?? 20,
       maxFound: Math.min(options.maxFound ?? MAX_ANNOUNCEMENTS, MAX_ANNOUNCEMENTS),
-      learned: options.learned ?? (() => [])
+      learned: options.learned ?? (() => []),
+      isLost: options.isLost ?? (() => false)
     }
     this.#table = new AnnouncementTable(this.#options.maxEntries, this.#options.maxTimeToLive)
   }
@@ -181,7 +184,10 @@ export class Directory {
       own !== undefined && isOf(model, own)
         ? [{ record: signAnnouncement(this.#keeper, own, now() * 1000).record, age: 0 }]
         : []
-    const others = choose(this.#others(model), maxFound - first.length)
+    const others = choose(
+      this.heard(model).filter((heard) => !this.#options.isLost(heard)),
+      maxFound - first.length
+    )
     return withinBody([
       ...first,
       ...others.map(({ record, age, seen }) => ({ record, age, ...(seen === undefined ? {} : { seen }) }))
@@ -190,10 +196,13 @@ export class Directory {
 
   /** What {@link find} would tell of others, read, goodbyes left out. O(entries). */
   known(model: string): ReadonlyArray<Announcement> {
-    return this.#others(model).flatMap(({ announcement }) => (announcement.state === "offline" ? [] : [announcement]))
+    return this.heard(model).flatMap((heard) =>
+      heard.announcement.state === "offline" || this.#options.isLost(heard) ? [] : [heard.announcement]
+    )
   }
 
-  #others(model: string): Array<Heard> {
+  /** What is known of others, lost ones included. O(entries). */
+  heard(model: string): Array<Heard> {
     const { now, learned } = this.#options
     const byPeer = new Map<string, Heard>()
     for (const heard of learned()) {

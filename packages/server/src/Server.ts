@@ -2,7 +2,7 @@
  * A server: a span of blocks on the network, from the first measurement to the last drained session.
  * @module
  */
-import { addRefusals, Directory, Discovery, noRefusals, ownAddresses } from "@swarm/discovery"
+import { addRefusals, Directory, Discovery, makeWatch, noRefusals, ownAddresses, reachable } from "@swarm/discovery"
 import { type Announcement, type Frame, never, type Status } from "@swarm/protocol"
 import { type Connection, type ListenError, Network } from "@swarm/transport"
 import * as Effect from "effect/Effect"
@@ -25,8 +25,10 @@ export interface Server {
   readonly addresses: ReadonlyArray<string>
   readonly announcement: () => Announcement
   readonly status: () => Status
-  /** Other servers of the model: those that announce here, and those that discovery knows. */
+  /** Other servers of the model: those that announce here, and those that discovery knows. Who was seen to end is left out. */
   readonly known: () => ReadonlyArray<Announcement>
+  /** Asks others anew, and gives those of `known` that can be reached; in larger swarms, some are believed. */
+  readonly look: Effect.Effect<ReadonlyArray<Announcement>>
   /**
    * Takes leave: no new sessions, those that run are told to move, and the directories know. Succeeds when the last
    * session has gone or `drainSeconds` are over.
@@ -36,6 +38,8 @@ export interface Server {
 
 /** Copies of outputs, expiries and queues are looked after so often. */
 const SWEEP_MILLISECONDS = 50
+/** Servers that are tried at a look; in larger swarms the word of others has to do for the rest. */
+const MAX_LOOKED_AT = 64
 /** Time to take leave of the directories. */
 const WITHDRAW_MILLISECONDS = 500
 
@@ -100,7 +104,11 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
       ...(settings.weights === undefined ? {} : { weights: settings.weights }),
       nextHops: neighbours.nextHops()
     })
-    const directory = new Directory(network, discovery.heard === undefined ? {} : { learned: discovery.heard })
+    const watch = yield* makeWatch(network, { heard: () => directory.heard(model.digest) })
+    const directory: Directory = new Directory(network, {
+      isLost: watch.isLost,
+      ...(discovery.heard === undefined ? {} : { learned: discovery.heard })
+    })
 
     const receive = (frame: Frame, connection: Connection): void => {
       if (peer.handle(frame, connection) || frame.request === 0) return
@@ -182,6 +190,16 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
       announcement,
       status,
       known: () => directory.known(model.digest),
+      look: Effect.zipRight(
+        Effect.ignore(discovery.refresh),
+        Effect.suspend(() => {
+          const known = directory.known(model.digest)
+          return Effect.map(reachable(network, known.slice(0, MAX_LOOKED_AT)), (there) => [
+            ...there,
+            ...known.slice(MAX_LOOKED_AT)
+          ])
+        })
+      ),
       drain
     }
   })

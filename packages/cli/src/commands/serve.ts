@@ -3,7 +3,7 @@
  * @module
  */
 import type { GroupFailed } from "@swarm/compute"
-import { Discovery, hostOf, isLoopbackHost } from "@swarm/discovery"
+import { Discovery, hostOf, isLoopbackHost, reachable } from "@swarm/discovery"
 import type { Model } from "@swarm/model"
 import type { BlockRange } from "@swarm/protocol"
 import { type Server, serve as serveSpan } from "@swarm/server"
@@ -19,7 +19,7 @@ import { assertShared, loadServed } from "../loadServed.ts"
 import { serverMember } from "../membership.ts"
 import { given, spanOptions } from "../numerics.ts"
 import { makeOutput, type Output, size } from "../output.ts"
-import { bytesPerBlock, chooseBlocks, chooseMove, countThatFits, likelyRate } from "../place.ts"
+import { bytesPerBlock, chooseBlocks, chooseMove, countThatFits, isServed, likelyRate } from "../place.ts"
 import { listenAt, rangesOf } from "../ranges.ts"
 import { modelOf, refuseEncoder } from "../sessions.ts"
 import type { serve } from "../specs.ts"
@@ -36,6 +36,8 @@ const BALANCE_SECONDS = 60
 const JOIN_JITTER_SECONDS = 1
 /** What is said before blocks are loaded lasts so long at least. */
 const JOINING_SECONDS = 30
+/** Servers that a newcomer tries before it chooses its blocks; the rest is believed. */
+const MAX_TRIED = 64
 const LISTEN = "ws://127.0.0.1:0"
 
 export const run = ({ values }: Parsed<typeof serve.options>): Effect.Effect<void, unknown> =>
@@ -78,6 +80,8 @@ interface Place {
   readonly join: ReadonlyArray<string>
   /** Of the range in this process. */
   readonly index: number
+  /** Whether the server goes where it is needed. */
+  readonly isKept?: boolean
   /** Called when a rank of the server is lost. */
   readonly onLost: (fault: GroupFailed) => void
 }
@@ -89,14 +93,28 @@ const directory = ([first]: ReadonlyArray<() => Server>): ReadonlyArray<string> 
 /** A server that goes where it is needed. The first one of a swarm stays: others found the swarm by its address. */
 const keepAuto = (values: Values, model: Model, output: Output, onLost: Place["onLost"]) => {
   const count = counter(values, model)
+  const stays = values.join.length === 0
   return keepPlaced({
     start: (range, turn) => {
       // while it moves both servers listen; a port that was given and the one after it take turns
       const listen = listenAt(values.listen ?? LISTEN, turn % 2)
-      return start(values, model, range ?? "auto", { listen, join: values.join, index: turn % 2, onLost }, output)
+      return start(
+        values,
+        model,
+        range ?? "auto",
+        { listen, join: values.join, index: turn % 2, onLost, isKept: true },
+        output
+      )
     },
     wish: (server) =>
-      values.join.length === 0 ? undefined : chooseMove(server.known(), server.announcement(), model, count()),
+      stays
+        ? Effect.succeed(undefined)
+        : Effect.map(server.look, (others) => chooseMove(others, server.announcement(), model, count())),
+    isBroken: (server) => !stays && !isServed([...server.known(), server.announcement()], model),
+    holders: (server, { from, to }) =>
+      Effect.map(server.look, (others) =>
+        others.filter(({ blocks }) => blocks.from === from && blocks.to === to).map(({ peer }) => peer)
+      ),
     meanSeconds: values["balance-seconds"] ?? BALANCE_SECONDS,
     onMoved: (from, to) => {
       const [before, after] = [from.announcement().blocks, to.announcement().blocks]
@@ -135,15 +153,16 @@ const start = (
   values: Values,
   model: Model,
   wanted: BlockRange | "auto",
-  { listen, join, index, onLost }: Place,
+  { listen, join, index, onLost, isKept = false }: Place,
   output: Output
 ) =>
   Effect.gen(function* () {
     const started = performance.now()
     const member = yield* serverMember(values, listen, index)
     const context = yield* Layer.build(serverLayer({ join, member, listen, model: model.digest }))
-    const { from, to } = wanted === "auto" ? yield* Effect.provide(chooseAuto(values, model, listen), context) : wanted
+    const { from, to } = wanted === "auto" ? yield* Effect.provide(chooseAuto(values, model), context) : wanted
     yield* assertShared(values, model, { from, to })
+    if (isKept && join.length > 0) yield* Effect.provide(sayJoining(values, model, { from, to }, listen), context)
     output.progress({ event: "loading", blocks: [from, to] }, `loading blocks ${from}:${to} of ${model.name}`)
     const phase = (name: string, text: string, fields: Record<string, unknown> = {}) =>
       output.progress({ event: "progress", phase: name, ...fields }, text)
@@ -219,8 +238,8 @@ const warnIfAlone = (output: Output) =>
     Effect.catchAll(refresh, ({ message }) => Effect.sync(() => output.note(`${message}; still trying`)))
   )
 
-/** Chooses blocks and says so before they are loaded: who comes at the same time goes elsewhere. */
-const chooseAuto = (values: Values, model: Model, listen: string) =>
+/** Chooses blocks, among those who are there. */
+const chooseAuto = (values: Values, model: Model) =>
   Effect.gen(function* () {
     const discovery = yield* Discovery
     const network = yield* Network
@@ -229,8 +248,16 @@ const chooseAuto = (values: Values, model: Model, listen: string) =>
     yield* Effect.sleep(1000 * JOIN_JITTER_SECONDS * Math.random())
     yield* discovery.refresh
     const known = discovery.known()
-    const blocks = chooseBlocks(known, model, count)
-    const rate = likelyRate(known)
+    const there = yield* reachable(network, known.slice(0, MAX_TRIED))
+    return chooseBlocks([...there, ...known.slice(MAX_TRIED)], model, count)
+  })
+
+/** Says which blocks will be served before they are loaded: who comes or moves at the same time goes elsewhere. */
+const sayJoining = (values: Values, model: Model, blocks: BlockRange, listen: string) =>
+  Effect.gen(function* () {
+    const discovery = yield* Discovery
+    const network = yield* Network
+    const rate = likelyRate(discovery.known())
     yield* discovery.announce({
       peer: network.self,
       addresses: values.announce.length > 0 ? values.announce : [listen],
@@ -249,5 +276,4 @@ const chooseAuto = (values: Values, model: Model, listen: string) =>
       version,
       timeToLive: JOINING_SECONDS
     })
-    return blocks
   })
