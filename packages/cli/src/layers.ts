@@ -4,6 +4,7 @@
  */
 import { layer as layerClient, type Swarm } from "@swarm/client"
 import {
+  addRefusals,
   type BootstrapOptions,
   combine,
   type Service as Discovering,
@@ -11,12 +12,15 @@ import {
   makeBootstrap,
   makeStatic,
   makeTable,
-  type RecordTable
+  noRefusals,
+  type RecordTable,
+  type Refusals
 } from "@swarm/discovery"
 import * as Engine from "@swarm/engine"
 import { type Identity, makeIdentity } from "@swarm/identity"
 import { layer as layerRouting } from "@swarm/routing"
 import { layerWebSocket, makeNetwork, makeWebSocket, Network, type Service, Transport } from "@swarm/transport"
+import type { Libp2p } from "@swarm/transport-libp2p"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -30,6 +34,8 @@ interface Carriers {
   readonly transport: Service
   /** Starts libp2p, if nothing has yet. */
   readonly table: RecordTable
+  /** What this peer's part of the table refused from others. */
+  readonly refused: () => Refusals
 }
 
 /**
@@ -44,9 +50,15 @@ const makeCarriers = (
   Effect.gen(function* () {
     const scope = yield* Effect.scope
     const webSocket = makeWebSocket()
+    let started: Libp2p | undefined
     const libp2p = yield* Effect.cached(
       Effect.promise(() => import("@swarm/transport-libp2p")).pipe(
-        Effect.flatMap(({ makeLibp2p }) => Scope.extend(makeLibp2p({ identity, entries }), scope))
+        Effect.flatMap(({ makeLibp2p }) => Scope.extend(makeLibp2p({ identity, entries }), scope)),
+        Effect.tap((node) =>
+          Effect.sync(() => {
+            started = node
+          })
+        )
       )
     )
     const of = (address: string): Effect.Effect<Service> => (isMultiaddr(address) ? libp2p : Effect.succeed(webSocket))
@@ -58,7 +70,8 @@ const makeCarriers = (
       table: {
         put: async (model, peer, record) => (await Effect.runPromise(libp2p)).table.put(model, peer, record),
         find: async (model) => (await Effect.runPromise(libp2p)).table.find(model)
-      }
+      },
+      refused: () => ({ ...noRefusals(), ...started?.table.refused() })
     }
   })
 
@@ -88,7 +101,7 @@ const layerOf = (
       const { identity, membership } = member
       const memory = join.length === 0 ? undefined : remembered(join, membership?.swarm)
       const entries = () => [...join, ...(memory?.load() ?? [])].filter(isMultiaddr)
-      const { transport, table } = yield* makeCarriers(identity, entries)
+      const { transport, table, refused } = yield* makeCarriers(identity, entries)
       const network = yield* Effect.provideService(
         makeNetwork({ identity, ...(membership === undefined ? {} : { membership }), software: `swarm ${version}` }),
         Transport,
@@ -99,7 +112,12 @@ const layerOf = (
       const discovery = hasTable
         ? combine([directories, yield* makeTable(network, table, { model, storeSeconds: STORE_SECONDS })])
         : directories
-      return Context.make(Network, network).pipe(Context.add(Discovery, discovery))
+      return Context.make(Network, network).pipe(
+        Context.add(Discovery, {
+          ...discovery,
+          refused: () => addRefusals(discovery.refused?.() ?? noRefusals(), refused())
+        })
+      )
     })
   )
 

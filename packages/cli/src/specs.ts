@@ -80,6 +80,23 @@ export const serve = {
   ]
 } satisfies Spec
 
+export const bootstrap = {
+  name: "bootstrap",
+  summary: "A place for peers to meet, and a relay for those behind a NAT",
+  options: {
+    listen: text("ws://… or /ip4/…/tcp/…; over the latter it relays too", { value: "ADDR" }),
+    announce: texts("address to print instead of those of this machine", { value: "ADDR" }),
+    join: texts("address of another one, or of any server; may be given several times", { value: "ADDR" }),
+    ...member,
+    parent: flag("end when standard input closes", { hidden: true }),
+    ...json
+  },
+  notes: [
+    "It holds no model. A server that nobody can dial listens through it: --listen ADDR/p2p-circuit, with the",
+    "address that this prints. What runs goes on when it ends, and who was met once is remembered."
+  ]
+} satisfies Spec
+
 export const rank = {
   name: "rank",
   summary: "Computes a share of each block for a server of another machine",
@@ -299,6 +316,7 @@ const command = <O extends Record<string, Option>>(
 export const commands: ReadonlyArray<Command> = [
   command(demo, () => import("./commands/demo.ts")),
   command(serve, () => import("./commands/serve.ts")),
+  command(bootstrap, () => import("./commands/bootstrap.ts")),
   command(rank, () => import("./commands/rank.ts")),
   command(generate, () => import("./commands/generate.ts")),
   command(chat, () => import("./commands/chat.ts")),
