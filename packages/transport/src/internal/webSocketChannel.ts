@@ -10,6 +10,7 @@ import type { Channel } from "../Transport.ts"
 import type { ChannelClosed } from "../TransportError.ts"
 import { Closing } from "./Closing.ts"
 import { Inbox } from "./Inbox.ts"
+import { divertMessages, frameMessage } from "./webSocketFrames.ts"
 
 /** WebSocket close codes (RFC 6455, section 7.4.1). */
 const NORMAL = 1000
@@ -29,37 +30,60 @@ export interface SocketChannel {
  * Wraps an open socket; call it in the turn in which the socket opened, or its first messages are lost.
  *
  * @param stream what carries the socket's bytes
+ * @param dialled whether this end dialled: then it masks, and the other does not
  */
-export const makeSocketChannel = (socket: WebSocket, stream: Duplex, remote: string): SocketChannel => {
+export const makeSocketChannel = (
+  socket: WebSocket,
+  stream: Duplex,
+  remote: string,
+  dialled: boolean
+): SocketChannel => {
   const closing = new Closing(remote)
   const inbox = new Inbox<Uint8Array>(MAX_WAITING_MESSAGES, MAX_WAITING_BYTES)
   let cut: NodeJS.Timeout | undefined
-  let gathering = false
+  /** Frames of this turn. */
+  let leaving: Array<Uint8Array> = []
+  let leavingBytes = 0
+
+  const flush = (): void => {
+    if (leaving.length === 0) return
+    const frames = leaving
+    leaving = []
+    leavingBytes = 0
+    if (stream.destroyed) return
+    if (frames.length > 1) stream.cork()
+    for (const frame of frames) stream.write(frame)
+    if (frames.length > 1) stream.uncork()
+  }
 
   /** What is sent in one turn leaves in one write: sessions that shared a run arrive together, and share the next. */
-  const gather = (): void => {
-    if (gathering) return
-    gathering = true
-    stream.cork()
-    process.nextTick(() => {
-      gathering = false
-      stream.uncork()
-    })
+  const write = (message: Uint8Array): void => {
+    if (leaving.length === 0) process.nextTick(flush)
+    for (const piece of frameMessage(message, dialled)) {
+      leaving.push(piece)
+      leavingBytes += piece.length
+    }
   }
 
   const end = (reason: ChannelClosed["reason"], detail: string, code: number): void => {
     if (closing.settle(reason, detail) === undefined) return
+    flush()
     socket.close(code, cutReason(detail))
     // a peer that does not answer would hold the socket; while it is open it keeps the loop alive, so the timer need not
     cut = setTimeout(() => socket.terminate(), GRACE_SECONDS * 1000).unref()
   }
 
-  socket.on("message", (data: Uint8Array, isBinary: boolean) => {
+  const take = (message: Uint8Array): void => {
     if (closing.closed !== undefined) return
-    if (!isBinary) return end("protocol", "a text message came", UNSUPPORTED)
-    if (!inbox.deliver(data, data.length)) end("overflow", "messages wait for a receiver that is not set", POLICY)
+    if (!inbox.deliver(message, message.length)) end("overflow", "messages wait for a receiver that is not set", POLICY)
+  }
+  const stop = divertMessages(stream, !dialled, take)
+  socket.on("message", (data: Uint8Array, isBinary: boolean) => {
+    if (isBinary) take(data)
+    else end("protocol", "a text message came", UNSUPPORTED)
   })
   socket.on("error", (error: Error & { readonly code?: string }) => {
+    stop()
     // ws closes the socket itself; its own codes are the peer's violations, others are the network's
     closing.settle(error.code?.startsWith("WS_ERR") === true ? "protocol" : "lost", error.message)
   })
@@ -75,11 +99,10 @@ export const makeSocketChannel = (socket: WebSocket, stream: Duplex, remote: str
       remote,
       send: (message) => {
         if (closing.closed !== undefined || socket.readyState !== socket.OPEN) return false
-        gather()
-        socket.send(message)
+        write(message)
         return true
       },
-      buffered: () => socket.bufferedAmount,
+      buffered: () => leavingBytes + socket.bufferedAmount,
       receive: (receiver) =>
         inbox.receive((message) => {
           if (closing.closed?.reason !== "local") receiver(message)

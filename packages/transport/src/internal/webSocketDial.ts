@@ -59,7 +59,7 @@ const open = (
       socket.once("open", () => {
         clearTimeout(timer)
         socket.removeAllListeners()
-        const opened = makeSocketChannel(socket, stream, address)
+        const opened = makeSocketChannel(socket, stream, address, true)
         onOpen(opened)
         resume(Effect.succeed(opened))
       })

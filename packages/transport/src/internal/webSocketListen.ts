@@ -56,7 +56,7 @@ const start = (
         return
       }
       upgrader.handleUpgrade(request, socket, head, (webSocket) => {
-        const opened = makeSocketChannel(webSocket, socket, remoteOf(request))
+        const opened = makeSocketChannel(webSocket, socket, remoteOf(request), false)
         open.add(opened)
         webSocket.once("close", () => open.delete(opened))
         onChannel(opened.channel)
