@@ -73,6 +73,23 @@ const installed = (): string => {
   return path.join(path.dirname(manifest), "dist/index.js")
 }
 
+/** Where ggml, the library below it, lies: its core, and the library that chooses among variants for processors. */
+export const llamaCppLibraries = (): { readonly path: string; readonly base: string; readonly backends: string } => {
+  const packages = path.resolve(path.dirname(installed()), "../..", "@node-llama-cpp")
+  const platform = PREBUILT[`${process.platform}-${process.arch}`] ?? ""
+  const folder = path.join(packages, platform, "bins", platform)
+  const find = (pattern: RegExp) => {
+    const name = fs.readdirSync(folder).find((file) => pattern.test(file))
+    if (name === undefined) throw new Error(`There is no library ${pattern} in "${folder}"`)
+    return name
+  }
+  return {
+    path: folder,
+    base: find(/ggml-base\.(?:so|dylib|dll)$/),
+    backends: find(/^(?:lib)?ggml(?:\.v[\d.]+)?\.(?:so|dylib|dll)$/)
+  }
+}
+
 /** llama.cpp on the processor, with the variant that fits it. */
 export const loadLlamaCpp = async (threads: number): Promise<Llama> => {
   const { getLlama } = await import(pathToFileURL(installed()).href)
