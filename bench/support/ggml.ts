@@ -23,8 +23,8 @@ export interface Products {
 
 /** The library. */
 export interface Ggml {
-  /** What computes: the processor as the chosen variant of the library names it. */
-  readonly device: string
+  /** The library's variant for this processor, such as "zen4". */
+  readonly variant: string
   /**
    * `copies` matrices (outFeatures, inFeatures) of blocks of `type` (ggml's number), all of the same bytes, and
    * x: f32 (rows, inFeatures).
@@ -41,8 +41,6 @@ const CPU = 0
 const F32 = 0
 /** Room for the descriptions of tensors and of a graph. */
 const CONTEXT_BYTES = 4 * 2 ** 20
-/** More kinds of buffers than a device has. */
-const MOST_BUFFER_TYPES = 8
 
 /** Loads the variant that fits the processor. Throws `Error` where there is none. */
 export const loadGgml = (): Ggml => {
@@ -66,6 +64,12 @@ export const loadGgml = (): Ggml => {
   const plain = bind("ggml_backend_dev_buffer_type", "void*", "void*")
   const procedure = bind("ggml_backend_reg_get_proc_address", "void*", "void*", "str")
 
+  let variant = "?"
+  const log = koffi.proto("void ggml_log(int level, str text, void *data)")
+  const listen = (_: number, text: string) => {
+    variant = /loaded CPU backend from .*ggml-cpu-?(.*)\.\w+\s/.exec(text)?.[1] ?? variant
+  }
+  bind("ggml_log_set", "void", "void*", "void*")(koffi.register(listen, koffi.pointer(log)), null)
   backends.func("ggml_backend_load_all_from_path", "void", ["str"])(folder.path)
   const device: Pointer = backends.func("ggml_backend_dev_by_type", "void*", ["int"])(CPU)
   if (device === null) throw new Error(`No variant of ggml in "${folder.path}" fits this processor`)
@@ -75,10 +79,12 @@ export const loadGgml = (): Ggml => {
     koffi.call(procedure(registry, name), koffi.proto(name, result, [...types]), ...values)
   call("ggml_backend_set_n_threads", "void", ["void*", "int"], backend, 1)
   const extra: Pointer = call("ggml_backend_dev_get_extra_bufts", "void*", ["void*"], device)
-  const listed: ReadonlyArray<Pointer> =
-    extra === null ? [] : koffi.decode(extra, koffi.array("void*", MOST_BUFFER_TYPES))
-  const end = listed.indexOf(null)
-  const repacking = listed.slice(0, end < 0 ? 0 : end)
+  const repacking: Array<Pointer> = []
+  for (let at = 0; extra !== null; at++) {
+    const bufferType: Pointer = koffi.decode(extra, at * koffi.sizeof("void*"), "void*")
+    if (bufferType === null) break
+    repacking.push(bufferType)
+  }
 
   const context = (): Pointer => init({ bytes: CONTEXT_BYTES, buffer: null, unallocated: true })
   const products: Ggml["products"] = ({ type, bytes, shape: [outFeatures, inFeatures] }, copies, x) => {
@@ -127,5 +133,5 @@ export const loadGgml = (): Ggml => {
       }
     }
   }
-  return { device: bind("ggml_backend_dev_description", "str", "void*")(device), products }
+  return { variant, products }
 }
