@@ -23,3 +23,12 @@ export const loadLibrary = (path: string | null): LibraryHandle => {
   configure()
   return koffi.load(path)
 }
+
+/** A function of this process, such as one of the C library; `undefined` where there is none of this name. */
+export const processFunction = (signature: string): ReturnType<LibraryHandle["func"]> | undefined => {
+  try {
+    return loadLibrary(null).func(signature)
+  } catch {
+    return undefined
+  }
+}

@@ -6,9 +6,10 @@
  * @module
  */
 import koffi, { type LibraryHandle } from "koffi"
-import { loadLibrary } from "./foreign.ts"
+import { loadLibrary, processFunction } from "./foreign.ts"
 import { keepHeapSmall } from "./heap.ts"
 import { libraryPath } from "./library.ts"
+import { disableTelemetry } from "./telemetry.ts"
 
 /** A pointer. */
 export type Pointer = bigint
@@ -104,6 +105,7 @@ const ARENA_ALLOCATOR = 1
 const DEFAULT_MEMORY = 0
 
 const open = (): Ort => {
+  disableTelemetry(processFunction("int setenv(const char *name, const char *value, int overwrite)"))
   const library = loadLibrary(libraryPath())
   keepHeapSmall()
   const base = library.func("void *OrtGetApiBase()")()

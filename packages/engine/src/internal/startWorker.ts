@@ -8,6 +8,7 @@ import * as path from "node:path"
 import { pathToFileURL } from "node:url"
 import { Worker } from "node:worker_threads"
 import type { Loaded, Reply, Request } from "./bindingProtocol.ts"
+import { disableTelemetry } from "./telemetry.ts"
 
 type Asked = Extract<Request, { readonly id: number }>
 /** A request before it has a number. */
@@ -40,6 +41,7 @@ const spawn = (): Worker => {
 
 /** Starts the worker. Rejects if the binding cannot be loaded. */
 export const startWorker = async (): Promise<BindingWorker> => {
+  disableTelemetry()
   const worker = spawn()
   const pending = new Map<number, Pending>()
   let next = 0
