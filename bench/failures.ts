@@ -158,7 +158,7 @@ const program = Effect.gen(function* () {
             return { rate: 1 / seconds, shown: shown(1 / seconds), failures: 0, generations: 0 }
           }
           // without failures both ways are the same
-          const attempts = p === 0 && ids !== undefined ? undisturbed : await measure(swarm, way, tokens, p, runs)
+          const attempts = p === 0 && undisturbed.length > 0 ? undisturbed : await measure(swarm, way, tokens, p, runs)
           for (const attempt of attempts) {
             if (!attempt.finished) continue
             ids ??= attempt.ids

@@ -21,6 +21,7 @@ import {
   TooManyFailures
 } from "./ClientError.ts"
 import { closeHop, faultOf, type OpenHop, PING_SECONDS } from "./hops.ts"
+import { LEAST_BYTES, lineRate } from "./lineRate.ts"
 import type { Pipeline } from "./Pipeline.ts"
 import { makePace } from "./pace.ts"
 import { type RepairTools, repair } from "./Repair.ts"
@@ -299,14 +300,32 @@ const makeChain = (tools: RepairTools, options: ChainOptions) => {
     const [first] = hops
     if (first === undefined) throw new SessionClosed()
     const tokens = x.length / hiddenSize
+    const sent = performance.now()
+    let bytes = 0
     if (tokens === 1 && repairing === undefined) pace.started(hops, start, performance.now() / 1000)
     for (let row = 0; row < tokens; row += tools.chunk) {
       const count = Math.min(tools.chunk, tokens - row)
       const rows = encodeRows(codec, x.subarray(row * hiddenSize, (row + count) * hiddenSize), hiddenSize)
       first.journal.append({ position: start + row, tokens: count, ...rows })
       const body = { session: first.session, epoch, position: start + row, tokens: count, codec: rows.codec, want }
-      if (repairing === undefined) first.connection.notify("step", body, rows.payload)
+      if (repairing !== undefined) continue
+      first.connection.notify("step", body, rows.payload)
+      bytes += rows.payload.length
     }
+    if (bytes >= LEAST_BYTES) void measureLine(first, bytes, sent)
+  }
+
+  /** Asks for something that is answered at once, behind a prompt. Its time is no round trip: no ping, which would count as one. */
+  const measureLine = async ({ hop, connection }: OpenHop, bytes: number, sent: number): Promise<void> => {
+    const roundTrip = connection.roundTrip()
+    if (roundTrip === undefined) return
+    try {
+      await connection.request("status", {}, { timeoutSeconds: 60 })
+    } catch {
+      return
+    }
+    const bytesPerSecond = lineRate(bytes, (performance.now() - sent) / 1000, roundTrip)
+    if (bytesPerSecond !== undefined) report(hop.peer, { _tag: "Bandwidth", bytesPerSecond })
   }
 
   /** Takes back everything from `to` on; the next repair makes the hops do so. */

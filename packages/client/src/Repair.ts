@@ -22,6 +22,7 @@ import {
   relinkHop
 } from "./hops.ts"
 import type { Links } from "./Links.ts"
+import { lineRate } from "./lineRate.ts"
 import { type HopRepair, planRepair } from "./repairPlan.ts"
 
 /** What a repair works with. */
@@ -30,6 +31,8 @@ export interface RepairTools {
   readonly router: Router
   readonly discovery: Discovery
   readonly newJournal: () => Journal
+  /** The chain of the session before. */
+  readonly previous?: ReadonlyArray<Hop>
   readonly model: {
     readonly digest: string
     readonly name: string
@@ -214,7 +217,8 @@ const openRange = (
           tokens: request.open.maxTokens,
           bytes: rowBytes(request.open.codec, model.hiddenSize),
           exclude: [...exclude],
-          ...(digest === undefined ? {} : { digest })
+          ...(digest === undefined ? {} : { digest }),
+          ...(gap.length > 0 || tools.previous === undefined ? {} : { previous: tools.previous })
         })
       )
       if (route._tag === "Right") {
@@ -342,9 +346,13 @@ const feed = async (
     const open = hops[index] as OpenHop
     const { keep, feedTo } = plan[index] as HopRepair
     if (keep >= feedTo) continue
+    const roundTrip = open.connection.roundTrip()
+    const sent = performance.now()
+    let bytes = 0
     for (const entry of open.journal.read(keep, 2 * tools.chunk)) {
       const { position, codec, payload } = entry
       tokens += entry.tokens
+      bytes += payload.length
       open.connection.notify(
         "step",
         { session: open.session, epoch, position, tokens: entry.tokens, codec, want },
@@ -353,6 +361,11 @@ const feed = async (
     }
     try {
       await open.connection.ping(10)
+      const seconds = (performance.now() - sent) / 1000
+      const bytesPerSecond = roundTrip === undefined ? undefined : lineRate(bytes, seconds, roundTrip)
+      if (bytesPerSecond !== undefined) {
+        Effect.runFork(tools.router.report(open.hop.peer, { _tag: "Bandwidth", bytesPerSecond }))
+      }
     } catch (failure) {
       return { tokens, milliseconds: 0, broken: { open, fault: faultOf(failure) } }
     }

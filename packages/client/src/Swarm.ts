@@ -5,7 +5,7 @@
 import { type JournalStore, makeJournalStore } from "@swarm/cache"
 import { Discovery } from "@swarm/discovery"
 import type { WireCodec } from "@swarm/protocol"
-import { Router } from "@swarm/routing"
+import { type Hop, Router } from "@swarm/routing"
 import { Network } from "@swarm/transport"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -75,12 +75,16 @@ export const make = (
       ),
       (made) => Effect.sync(made.close)
     )
+    /** The chain of the latest session of each model: the next one finds its connections open. */
+    const latest = new Map<string, ReadonlyArray<Hop>>()
     return {
       sessions: links.sessions,
       open: ({ model, maxTokens, codec = "f16", graceSeconds = 4, chunk = 64, stallSeconds, stepSeconds, onEvent }) =>
         Effect.gen(function* () {
           if (discovery.known().length === 0) yield* Effect.ignore(discovery.refresh)
+          const previous = latest.get(model.digest)
           const tools = {
+            ...(previous === undefined ? {} : { previous }),
             links,
             router,
             discovery,
@@ -90,13 +94,15 @@ export const make = (
             chunk,
             emit: onEvent ?? (() => {})
           }
-          return yield* openChain(tools, {
+          const chain = yield* openChain(tools, {
             maxTokens,
             hiddenSize: model.hiddenSize,
             codec,
             ...(stallSeconds === undefined ? {} : { stallSeconds }),
             ...(stepSeconds === undefined ? {} : { stepSeconds })
           })
+          latest.set(model.digest, chain.route())
+          return chain
         })
     }
   })

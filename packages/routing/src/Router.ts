@@ -56,6 +56,8 @@ export type Outcome =
   | { readonly _tag: "Busy"; readonly retryAfter: number }
   /** A round trip between this client and the peer, in seconds, as it was measured: the router smooths it. */
   | { readonly _tag: "RoundTrip"; readonly seconds: number }
+  /** The line to the peer carried so many bytes per second, as it was measured: the router smooths it. */
+  | { readonly _tag: "Bandwidth"; readonly bytesPerSecond: number }
   /**
    * One token took so many seconds at the peer, queue included, way not: whoever is much slower than announced is
    * demoted.

@@ -55,12 +55,15 @@ export const make = <R = never>(options: Options<R>): Effect.Effect<Service, nev
     const costs: Costs = { ...defaultCosts, ...options.costs }
     const bans = makeBans(options)
     const pings = makePings(options.pings)
+    // bytes per second, smoothed and forgotten as round trips are
+    const lines = makePings(options.pings)
+    const trips = { client: pings.roundTrips, bandwidth: lines.roundTrips }
     const demotions = makeDemotions(options.demotions)
     const promised = new Map<string, number>()
     let clock = 0
     const planner = makeRoutePlanner({
       bans,
-      trips: { client: pings.roundTrips },
+      trips,
       costs,
       random: options.random ?? Math.random,
       slowdownOf: (peer) => demotions.of(peer, clock)?.slowdown ?? 1
@@ -69,7 +72,7 @@ export const make = <R = never>(options: Options<R>): Effect.Effect<Service, nev
     /** What a peer says that a token takes, its queue as it was announced. */
     const notePromise = (candidate: Candidate): void => {
       const { from, to } = candidate.blocks
-      const said = blockCost({ ...candidate, slowdown: 1 }, { trips: { client: pings.roundTrips }, costs })
+      const said = blockCost({ ...candidate, slowdown: 1 }, { trips, costs })
       promised.delete(candidate.peer)
       promised.set(candidate.peer, ((to - from) * said) / 1e9)
       if (promised.size > MAX_PROMISES) for (const oldest of [...promised.keys()].slice(0, 1)) promised.delete(oldest)
@@ -84,13 +87,14 @@ export const make = <R = never>(options: Options<R>): Effect.Effect<Service, nev
       } else if (outcome._tag === "Ok") bans.ok(peer)
       else if (outcome._tag === "Failed") bans.failed(peer, outcome.detail, now)
       else if (outcome._tag === "Busy") bans.busy(peer, outcome.retryAfter, now)
+      else if (outcome._tag === "Bandwidth") lines.note(peer, outcome.bytesPerSecond, now)
       else pings.note(peer, outcome.seconds, now)
       planner.changed(peer)
     }
 
     const plan = (request: RouteRequest, now: number): RoutePlan => {
       clock = now
-      for (const peer of pings.expire(now)) planner.changed(peer)
+      for (const peer of [...pings.expire(now), ...lines.expire(now)]) planner.changed(peer)
       for (const peer of demotions.retry(now)) {
         planner.changed(peer)
         options.onDemotion?.(peer, undefined)

@@ -202,22 +202,41 @@ describe("layer()", () => {
     })
   )
 
-  it.effect("tries the only server again soon, then later and later, however long it is banned, unless it is excluded", () =>
+  it.effect("routes large steps around a slow line, and small ones not", () =>
     Effect.gen(function* () {
-      const router = yield* make([server("a", 0, 4), server("b", 4, 8)])
-      for (const seconds of [0.25, 0.5, 1, 2, 4, 5, 5]) {
-        yield* router.report("b", failed("gone"))
-        const error = yield* Effect.flip(router.route(request))
-        assert.deepEqual(error.missing, [{ from: 4, to: 8 }])
-        assert.deepEqual(error.banned, [{ peer: "b", reason: "failed: gone", seconds }])
-        yield* TestClock.adjust(`${1000 * seconds - 1} millis`)
-        assert.isTrue(yield* Effect.isFailure(router.route(request)))
-        yield* TestClock.adjust("1 millis")
-        assert.deepEqual(yield* peers(router), ["a", "b"])
+      const router = yield* make([server("a", 0, 8, { decodeRate: 1001 }), server("b", 0, 8)])
+      for (const peer of ["a", "b"]) yield* router.report(peer, { _tag: "RoundTrip", seconds: 0.02 })
+      yield* router.report("a", { _tag: "Bandwidth", bytesPerSecond: 1e5 })
+      yield* router.report("b", { _tag: "Bandwidth", bytesPerSecond: 1e7 })
+      assert.deepEqual(yield* peers(router, { bytes: 0 }), ["a"])
+      assert.deepEqual(yield* peers(router, { bytes: 32_768 }), ["b"])
+      for (const nonsense of [Number.NaN, -1, 0]) {
+        yield* router.report("b", { _tag: "Bandwidth", bytesPerSecond: nonsense })
       }
-      const error = yield* Effect.flip(router.route({ ...request, exclude: ["b"] }))
-      assert.deepEqual(error.banned, [{ peer: "b", reason: "is excluded", seconds: 0 }])
+      assert.deepEqual(yield* peers(router, { bytes: 32_768 }), ["b"])
+      yield* TestClock.adjust("6 minutes")
+      assert.deepEqual(yield* peers(router, { bytes: 32_768 }), ["a"])
     })
+  )
+
+  it.effect(
+    "tries the only server again soon, then later and later, however long it is banned, unless it is excluded",
+    () =>
+      Effect.gen(function* () {
+        const router = yield* make([server("a", 0, 4), server("b", 4, 8)])
+        for (const seconds of [0.25, 0.5, 1, 2, 4, 5, 5]) {
+          yield* router.report("b", failed("gone"))
+          const error = yield* Effect.flip(router.route(request))
+          assert.deepEqual(error.missing, [{ from: 4, to: 8 }])
+          assert.deepEqual(error.banned, [{ peer: "b", reason: "failed: gone", seconds }])
+          yield* TestClock.adjust(`${1000 * seconds - 1} millis`)
+          assert.isTrue(yield* Effect.isFailure(router.route(request)))
+          yield* TestClock.adjust("1 millis")
+          assert.deepEqual(yield* peers(router), ["a", "b"])
+        }
+        const error = yield* Effect.flip(router.route({ ...request, exclude: ["b"] }))
+        assert.deepEqual(error.banned, [{ peer: "b", reason: "is excluded", seconds: 0 }])
+      })
   )
 
   it.effect("in need takes the one whose ban ends first, and no more banned ones than it must", () =>

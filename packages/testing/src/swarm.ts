@@ -30,8 +30,11 @@ export interface TestSwarm {
   readonly start: (span: Span, options?: Partial<ServerOptions>, line?: Line) => Effect.Effect<TestServer>
   /** A client of its own, with its own connections, bans and journals. */
   readonly client: Effect.Effect<Client.Service, never, Scope.Scope>
-  /** A client with a line of its own. */
-  readonly clientOver: (line: Line) => Effect.Effect<Client.Service, never, Scope.Scope>
+  /** A client with a line of its own, and what it sees of its router. */
+  readonly clientOver: (
+    line: Line,
+    router?: (router: Routing.Service) => Routing.Service
+  ) => Effect.Effect<Client.Service, never, Scope.Scope>
   readonly model: {
     readonly digest: string
     readonly name: string
@@ -75,9 +78,12 @@ export const makeTestSwarm = (options: TestSwarmOptions): Effect.Effect<TestSwar
       return discovery.pipe(Layer.provideMerge(network))
     }
 
-    const clientOver = (line: Line) =>
+    const clientOver: TestSwarm["clientOver"] = (line, router = (standard) => standard) =>
       Effect.gen(function* () {
-        const routing = Routing.layer({ known: Effect.map(Discovery, (discovery) => discovery.known) })
+        const routing = Layer.effect(
+          Routing.Router,
+          Effect.map(Routing.make({ known: Effect.map(Discovery, (discovery) => discovery.known) }), router)
+        )
         const layers = Client.layer(options.client).pipe(Layer.provide(routing), Layer.provide(peerLayer(line)))
         const context = yield* Layer.build(layers)
         return yield* Effect.provide(Client.Swarm, context)
