@@ -46,8 +46,8 @@ export const clientMember = (values: MemberValues): Effect.Effect<Member, Identi
 
 /**
  * A server's: the same after a restart. One that is given (`--identity`, `SWARM_IDENTITY`) is taken as it is. That of the config folder is
- * shared by all servers of the user, so each derives its own from it, by machine and address; on port 0, where no two starts are alike, a new
- * one is made.
+ * shared by all servers of the user, so each derives its own from it, by machine and address; on port 0, where no two starts are alike, and
+ * behind a relay, whose address many share, a new one is made.
  *
  * @param index Of the range that is served: each range is a peer of its own.
  */
@@ -60,7 +60,7 @@ export const serverMember = (
     const given = values.identity ?? process.env.SWARM_IDENTITY
     const identity = (): Identity => {
       if (given !== undefined) return index === 0 ? loadIdentity(given) : loadIdentity(given).derive(`range ${index}`)
-      if (/[:/]0\/?$/.test(listen)) return makeIdentity()
+      if (/[:/]0\/?$|\/p2p-circuit$/.test(listen)) return makeIdentity()
       return loadIdentity(identityPath()).derive(`${hostname()} ${listen}`)
     }
     const member = memberOf(identity(), values.invite)

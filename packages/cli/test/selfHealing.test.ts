@@ -1,11 +1,12 @@
 /**
  * Six servers of a real model over libp2p: they cover it by themselves, lose members and their first address, and go on.
  */
+import * as fs from "node:fs"
 import { createInterface } from "node:readline"
 import { afterAll, assert, describe, it, vi } from "vitest"
 import { type Event, makeCommands, SMOLLM2 } from "./support.ts"
 
-const { start, run, serve, end } = makeCommands()
+const { start, serve, end } = makeCommands()
 afterAll(end)
 vi.setConfig({ testTimeout: 240_000 })
 
@@ -13,6 +14,10 @@ type Server = Awaited<ReturnType<typeof serve>>
 
 const LOCAL = "/ip4/127.0.0.1/tcp/0"
 const SERVERS = 6
+const BLOCKS = 30
+const TOKENS = 120
+/** Of the model. */
+const HIDDEN = 576
 const MODEL = ["--model", SMOLLM2 ?? ""]
 
 /** An integer below `count`, by a seed that the test prints (mulberry32). */
@@ -33,7 +38,7 @@ const bootstrap = async () => {
         resolve(String((JSON.parse(line) as Event).address))
       )
   })
-  return { address, kill: () => child.kill("SIGKILL") }
+  return { address, pid: child.pid, kill: () => child.kill("SIGKILL") }
 }
 
 /** A generation that is watched: `at(n)` settles when it has come to token n. */
@@ -51,6 +56,7 @@ const generate = (join: string, tokens: number) => {
     ].concat(["--max-tokens", String(tokens), "--join", join])
   )
   const events: Array<Event> = []
+  const times: Array<number> = []
   let stderr = ""
   child.stderr?.setEncoding("utf8").on("data", (piece: string) => {
     stderr += piece
@@ -61,6 +67,7 @@ const generate = (join: string, tokens: number) => {
     createInterface({ input: child.stdout }).on("line", (line) => {
       const event = JSON.parse(line) as Event
       events.push(event)
+      times.push(performance.now())
       if (event.event !== "token") return
       count++
       for (const { token, resolve } of waiting) if (token <= count) resolve()
@@ -75,31 +82,36 @@ const generate = (join: string, tokens: number) => {
   )
   const at = (token: number) =>
     Promise.race([new Promise<void>((resolve) => waiting.push({ token, resolve })), done.then(() => {})])
-  return { at, done, events }
+  return { at, done, events, times }
 }
 
 interface Seen {
-  readonly missing: ReadonlyArray<unknown>
   readonly servers: ReadonlyArray<{ readonly blocks: readonly [number, number]; readonly state: string }>
-}
-
-const look = async (join: string): Promise<Seen | undefined> => {
-  const [seen] = (await run(["status", "--json", "--join", join])).events()
-  return (seen?.models as ReadonlyArray<Seen> | undefined)?.[0]
 }
 
 /** Replicas of the block that has fewest. */
 const replicas = (seen: Seen | undefined): number => {
   const online = (seen?.servers ?? []).filter(({ state }) => state === "online")
   const count = (block: number) => online.filter(({ blocks: [from, to] }) => from <= block && block < to).length
-  return Math.min(...Array.from({ length: 30 }, (_, block) => count(block)))
+  return Math.min(...Array.from({ length: BLOCKS }, (_, block) => count(block)))
 }
 
-/** Seconds until every block has at least `count` servers. */
-const served = async (join: () => string, count: number): Promise<number> => {
-  const started = performance.now()
-  while (replicas(await look(join())) < count) await new Promise((resolve) => setTimeout(resolve, 250))
-  return (performance.now() - started) / 1000
+/** Watches the swarm with `swarm status`, which tries every server each time. */
+const watch = (join: string) => {
+  let least = 0
+  const child = start(["status", "--watch", "--every", "0.3", "--json", "--join", join])
+  if (child.stdout !== null) {
+    createInterface({ input: child.stdout }).on("line", (line) => {
+      least = replicas(((JSON.parse(line) as Event).models as ReadonlyArray<Seen> | undefined)?.[0])
+    })
+  }
+  /** Seconds until every block has at least `count` servers, or at most. */
+  const until = async (isSo: (least: number) => boolean): Promise<string> => {
+    const started = performance.now()
+    while (!isSo(least)) await new Promise((resolve) => setTimeout(resolve, 50))
+    return `${((performance.now() - started) / 1000).toFixed(1)} s`
+  }
+  return { until, end: () => child.kill("SIGKILL") }
 }
 
 /** The servers that live, by where they are now: a server that moves is another peer. */
@@ -109,72 +121,116 @@ const placeOf = ({ online, events }: Server) => {
   return { peer: String(moved?.peer ?? online.peer), address: String(moved?.address ?? online.address), from, to }
 }
 
-const heal = async (name: string, listenAt: (first: string) => string, seed: number) => {
+/** Which of the servers hold a range, wholly or in part. */
+const holders = (servers: Iterable<Server>, { from, to }: { readonly from: number; readonly to: number }) =>
+  [...servers].filter((server) => placeOf(server).from < to && placeOf(server).to > from)
+
+/** Starts six servers, and gives what can be done to them while generations run. */
+const makeSwarm = async (name: string, first: string, listen: string) => {
+  const seed = Number(process.env.SWARM_SEED ?? Date.now() % 100_000)
   const random = makeRandom(seed)
   const say = (text: string) => console.log(`${name}, seed ${seed}: ${text}`)
-  const first = await bootstrap()
-  const serving = [
-    ...MODEL,
-    "--blocks",
-    "auto",
-    "--max-blocks",
-    "10",
-    "--max-tokens",
-    "1024",
-    "--listen",
-    listenAt(first.address)
-  ]
-  const join = (address: string) => serve([...serving, "--join", address])
-  const alive = new Set(await Promise.all(Array.from({ length: SERVERS }, () => join(first.address))))
-  assert.strictEqual(replicas(await look(first.address)), 2)
-  const undisturbed = (await generate(first.address, 256).done).ids
+  const serving = [...MODEL, "--blocks", "auto", "--max-blocks", "10", "--max-tokens", "1024", "--listen", listen]
+  const join = () => serve([...serving, "--join", first])
+  const alive = new Set(await Promise.all(Array.from({ length: SERVERS }, join)))
+  const seen = watch(first)
+  say(`six are online; every block is served twice ${await seen.until((least) => least === 2)} later`)
+  const { ids: undisturbed, tokensPerSecond } = await generate(first, TOKENS).done
+  say(`undisturbed ${Math.round(Number(tokensPerSecond))} tokens/s`)
+  const some = () => [...alive][random(alive.size)] as Server
   const kill = (victims: ReadonlyArray<Server>) => {
+    const places = victims.map((server) => `${placeOf(server).from}:${placeOf(server).to}`)
+    say(`SIGKILL to ${victims.length} servers: ${places.join(", ")}`)
     for (const server of victims) {
       server.kill("SIGKILL")
       alive.delete(server)
     }
   }
-  const some = () => [...alive][random(alive.size)] as Server
 
-  // two at random
-  const disturbed = generate(first.address, 256)
-  await disturbed.at(20)
-  const victim = some()
-  kill([
-    victim,
-    ...[...alive]
-      .filter((server) => server !== victim)
-      .slice(random(SERVERS - 1))
-      .slice(0, 1)
-  ])
-  say(`every block is served again after ${(await served(() => first.address, 1)).toFixed(1)} s`)
-  assert.deepEqual((await disturbed.done).ids, undisturbed)
+  /** Does something half-way through a generation, which must not notice. */
+  const during = async (what: (generation: ReturnType<typeof generate>) => Promise<void>): Promise<void> => {
+    const running = generate(first, TOKENS)
+    await running.at(20)
+    await what(running)
+    assert.deepEqual((await running.done).ids, undisturbed)
+  }
 
-  // both replicas of a span, while one that comes is on its way
-  const running = generate(first.address, 256)
-  await running.at(20)
-  const { from, to } = placeOf(some())
-  const both = [...alive].filter((server) => placeOf(server).from < to && placeOf(server).to > from)
-  kill(both)
-  say(`${both.length} servers of ${from}:${to} are killed`)
-  const began = performance.now()
-  const newcomer = await join(first.address)
-  alive.add(newcomer)
-  await served(() => first.address, 1)
-  say(`with a newcomer every block is served again after ${((performance.now() - began) / 1000).toFixed(1)} s`)
-  assert.deepEqual((await running.done).ids, undisturbed)
+  const loseTwo = () =>
+    during(async () => {
+      const victim = some()
+      kill([victim, [...alive].filter((server) => server !== victim)[random(alive.size - 1)] as Server])
+      alive.add(await join())
+      say(`a newcomer is online; every block is served ${await seen.until((least) => least >= 1)} later`)
+    })
 
-  // the place where they met
-  const last = generate(first.address, 256)
-  await last.at(20)
-  first.kill()
-  assert.deepEqual((await generate(first.address, 64).done).ids, (undisturbed as ReadonlyArray<number>).slice(0, 64))
-  assert.deepEqual((await last.done).ids, undisturbed)
-  return { alive, newcomer, undisturbed }
+  const loseSpan = () =>
+    during(async () => {
+      kill(holders(alive, placeOf(some())))
+      await seen.until((least) => least === 0)
+      say(`others move: every block is served again after ${await seen.until((least) => least >= 1)}`)
+    })
+
+  /** Leaves one server for each span but one, so that all waits for the newcomer. */
+  const needNewcomer = () =>
+    during(async ({ events, times }) => {
+      const gone = placeOf(some())
+      const kept = new Map([...alive].map((server) => [placeOf(server).from, server]))
+      kept.delete(gone.from)
+      kill([...alive].filter((server) => kept.get(placeOf(server).from) !== server))
+      const began = performance.now()
+      const newcomer = await join()
+      alive.add(newcomer)
+      const online = performance.now()
+      await seen.until((least) => least >= 1)
+      await new Promise<void>((resolve) => {
+        const timer = setInterval(() => {
+          const replaced = events.findIndex(({ peers }) => Array.isArray(peers) && peers.includes(newcomer.online.peer))
+          const token = events.findIndex(({ event }, index) => event === "token" && replaced >= 0 && index > replaced)
+          if (token < 0) return
+          clearInterval(timer)
+          const [first, start] = [times[token] ?? 0, began].map((time) => time / 1000)
+          say(
+            `from the start of a newcomer's process to the first token through it: ${((first ?? 0) - (start ?? 0)).toFixed(1)} s, ${((first ?? 0) - online / 1000).toFixed(1)} s of it after it was online`
+          )
+          resolve()
+        }, 50)
+      })
+    })
+
+  return { say, during, loseTwo, loseSpan, needNewcomer, undisturbed, alive, end: seen.end }
 }
 
 describe.skipIf(SMOLLM2 === undefined)("six servers of SmolLM2 over libp2p", () => {
-  it("cover it twice, and go on without two of them, both of a span, and the first address", async () => {
-    await heal("directly", () => LOCAL, Number(process.env.SWARM_SEED ?? Date.now() % 100_000))
+  it("cover it twice, and go on without two of them, both of a span, all but two, and the first address", async () => {
+    const first = await bootstrap()
+    const swarm = await makeSwarm("directly", first.address, LOCAL)
+    await swarm.loseTwo()
+    await swarm.loseSpan()
+    await swarm.needNewcomer()
+    await swarm.during(async () => {
+      first.kill()
+      const { ids } = await generate(first.address, 32).done
+      assert.deepEqual(ids, (swarm.undisturbed as ReadonlyArray<number>).slice(0, 32))
+      swarm.say("a generation began and ended without the bootstrap, as it was still known")
+    })
+    swarm.end()
+  })
+
+  it("do so through a relay only", async () => {
+    const relay = await bootstrap()
+    const swarm = await makeSwarm("relayed", relay.address, `${relay.address}/p2p-circuit`)
+    // bytes that a process has read, sockets included: https://man7.org/linux/man-pages/man5/proc_pid_io.5.html
+    const read = () => Number(/^rchar: (\d+)$/m.exec(fs.readFileSync(`/proc/${relay.pid}/io`, "utf8"))?.[1])
+    const before = read()
+    const { route } = await generate(relay.address, TOKENS).done
+    const [moved, hops] = [read() - before, route as ReadonlyArray<{ readonly peer: string }>]
+    for (const { online } of swarm.alive)
+      assert.deepEqual(online.addresses, [`${relay.address}/p2p-circuit/p2p/${online.peer}`])
+    // each token goes to three servers and back as 16-bit activations, and twice more into the journal
+    swarm.say(`the relay read ${(moved / 1e6).toFixed(1)} MB for ${TOKENS} tokens`)
+    assert.isAbove(moved, (hops.length + 1) * TOKENS * HIDDEN * 2)
+    await swarm.loseSpan()
+    await swarm.loseTwo()
+    swarm.end()
   })
 })

@@ -3,15 +3,18 @@
  * @module
  */
 import type { Announcement } from "@swarm/protocol"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import type { Service } from "./Discovery.ts"
-import type { DiscoveryError } from "./DiscoveryError.ts"
 import type { Heard } from "./Heard.ts"
 import { addRefusals, noRefusals } from "./Refusals.ts"
 
+/** When one service has answered, the others get so long. */
+const GRACE_MILLISECONDS = 500
+
 /**
  * Announces through all of `services`, and knows what any of them knows: of two announcements of one peer the newer, which among services that
- * do not tell what they `heard` is the one that lives longer. `refresh` succeeds if one of them does, and fails with the first's reason.
+ * do not tell what they `heard` is the one that lives longer. `refresh` succeeds if one of them does, soon after it, and fails with the first's reason.
  */
 export const combine = (services: readonly [Service, ...ReadonlyArray<Service>]): Service => {
   const all = (run: (service: Service) => Effect.Effect<void>): Effect.Effect<void> =>
@@ -22,18 +25,22 @@ export const combine = (services: readonly [Service, ...ReadonlyArray<Service>])
     known: () => newest(services),
     heard: () => services.flatMap((service) => service.heard?.() ?? []),
     refused: () => services.map((service) => service.refused?.() ?? noRefusals()).reduce(addRefusals),
-    refresh: Effect.suspend(() => {
+    refresh: Effect.gen(function* () {
       const [first, ...others] = services
-      return Effect.forEach([first, ...others], (service) => Effect.either(service.refresh), {
-        concurrency: "unbounded"
-      }).pipe(
-        Effect.flatMap((answers): Effect.Effect<void, DiscoveryError> => {
-          const [failed] = answers
-          return answers.some(({ _tag }) => _tag === "Right") || failed?._tag !== "Left"
-            ? Effect.void
-            : Effect.fail(failed.left)
-        })
+      const isAnswered = yield* Deferred.make<void>()
+      const all = Effect.forEach(
+        [first, ...others],
+        (service) =>
+          service.refresh.pipe(
+            Effect.tap(() => Deferred.succeed(isAnswered, undefined)),
+            Effect.either
+          ),
+        { concurrency: "unbounded" }
       )
+      const enough = Effect.zipRight(Deferred.await(isAnswered), Effect.as(Effect.sleep(GRACE_MILLISECONDS), []))
+      const answers = yield* Effect.raceFirst(all, enough)
+      const [failed] = answers
+      if (failed?._tag === "Left" && answers.every(({ _tag }) => _tag === "Left")) return yield* failed.left
     })
   }
 }

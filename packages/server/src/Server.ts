@@ -38,6 +38,8 @@ export interface Server {
 
 /** Copies of outputs, expiries and queues are looked after so often. */
 const SWEEP_MILLISECONDS = 50
+/** A look waits so long for those who are asked. */
+const REFRESH_MILLISECONDS = 1500
 /** Servers that are tried at a look; in larger swarms the word of others has to do for the rest. */
 const MAX_LOOKED_AT = 64
 /** Time to take leave of the directories. */
@@ -191,7 +193,7 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
       status,
       known: () => directory.known(model.digest),
       look: Effect.zipRight(
-        Effect.ignore(discovery.refresh),
+        Effect.ignore(Effect.timeout(discovery.refresh, REFRESH_MILLISECONDS)),
         Effect.suspend(() => {
           const known = directory.known(model.digest)
           return Effect.map(reachable(network, known.slice(0, MAX_LOOKED_AT)), (there) => [
