@@ -26,7 +26,6 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Scope from "effect/Scope"
 import { type Member, remembered } from "./membership.ts"
-import { given } from "./numerics.ts"
 import { version } from "./version.ts"
 
 /** A transport of every carrier, and the hash table of one of them. */
@@ -45,7 +44,8 @@ interface Carriers {
  */
 const makeCarriers = (
   identity: Identity,
-  entries: () => ReadonlyArray<string>
+  entries: () => ReadonlyArray<string>,
+  isOnLan: boolean
 ): Effect.Effect<Carriers, never, Scope.Scope> =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
@@ -53,7 +53,7 @@ const makeCarriers = (
     let started: Libp2p | undefined
     const libp2p = yield* Effect.cached(
       Effect.promise(() => import("@swarm/transport-libp2p")).pipe(
-        Effect.flatMap(({ makeLibp2p }) => Scope.extend(makeLibp2p({ identity, entries }), scope)),
+        Effect.flatMap(({ makeLibp2p }) => Scope.extend(makeLibp2p({ identity, entries, isOnLan }), scope)),
         Effect.tap((node) =>
           Effect.sync(() => {
             started = node
@@ -84,6 +84,8 @@ export interface Joining {
   readonly member: Member
   /** Where a server listens. */
   readonly listen?: string
+  /** Whether peers of the LAN are looked for by multicast. */
+  readonly mdns?: boolean
   /** Digest of the model that is wanted; without one the hash table, which is kept by model, is not asked. */
   readonly model?: string
 }
@@ -93,7 +95,7 @@ const STORE_SECONDS = 15
 
 /** The network, and discovery by `near` beside the hash table if there is one: among peers with multiaddrs. */
 const layerOf = (
-  { join, member, listen, model }: Joining,
+  { join, member, listen, model, mdns = false }: Joining,
   near: (network: Network, options: BootstrapOptions) => Effect.Effect<Discovering, never, Scope.Scope>
 ): Layer.Layer<Network | Discovery> =>
   Layer.scopedContext(
@@ -101,17 +103,18 @@ const layerOf = (
       const { identity, membership } = member
       const memory = join.length === 0 ? undefined : remembered(join, membership?.swarm)
       const entries = () => [...join, ...(memory?.load() ?? [])].filter(isMultiaddr)
-      const { transport, table, refused } = yield* makeCarriers(identity, entries)
+      const { transport, table, refused } = yield* makeCarriers(identity, entries, mdns)
       const network = yield* Effect.provideService(
         makeNetwork({ identity, ...(membership === undefined ? {} : { membership }), software: `swarm ${version}` }),
         Transport,
         transport
       )
       const directories = yield* near(network, { addresses: join, ...(memory === undefined ? {} : { memory }) })
-      const hasTable = model !== undefined && [...join, ...(listen === undefined ? [] : [listen])].some(isMultiaddr)
-      const discovery = hasTable
-        ? combine([directories, yield* makeTable(network, table, { model, storeSeconds: STORE_SECONDS })])
-        : directories
+      const isLibp2p = mdns || [...join, ...(listen === undefined ? [] : [listen])].some(isMultiaddr)
+      const discovery =
+        isLibp2p && model !== undefined
+          ? combine([directories, yield* makeTable(network, table, { model, storeSeconds: STORE_SECONDS })])
+          : directories
       return Context.make(Network, network).pipe(
         Context.add(Discovery, {
           ...discovery,
@@ -127,21 +130,18 @@ export const serverLayer = (joining: Joining): Layer.Layer<Network | Discovery> 
 /** Who looks at the swarm. */
 export const seekerLayer = (joining: Joining): Layer.Layer<Network | Discovery> => layerOf(joining, makeStatic)
 
-/** A client of the swarm that the servers at `join` know, and with `model`, a digest, the hash table. */
+/** A client of the swarm that the servers at `join` know; the hash table and the LAN are asked for a `model`. */
 export const clientLayer = (
   join: ReadonlyArray<string>,
   member: Member = { identity: makeIdentity(), membership: undefined },
-  model?: string
+  beside: Pick<Joining, "model" | "mdns"> = {}
 ): Layer.Layer<Swarm | Discovery> => {
   const routing = layerRouting({
     known: Effect.map(Discovery, ({ known }) => known),
     onDemotion: (peer, demotion) =>
       console.error(`server ${peer.slice(-8)} ${demotion === undefined ? "gets another try" : demotion.reason}`)
   })
-  return layerClient().pipe(
-    Layer.provide(routing),
-    Layer.provideMerge(seekerLayer({ join, member, ...given({ model }) }))
-  )
+  return layerClient().pipe(Layer.provide(routing), Layer.provideMerge(seekerLayer({ join, member, ...beside })))
 }
 
 /** What the ranks of a group reach each other over. */

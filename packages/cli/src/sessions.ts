@@ -22,6 +22,7 @@ import { CommandFailed, type Output } from "./output.ts"
 export interface WhereValues extends NumericValues, MemberValues {
   readonly model: string | undefined
   readonly join: ReadonlyArray<string>
+  readonly mdns: boolean
   readonly local: boolean
   readonly codec: string | undefined
   readonly "grace-seconds": number | undefined
@@ -63,7 +64,7 @@ export const openRunnable = (
   cut?: ReadonlyArray<BlockRange>
 ): Effect.Effect<Runnable, Failure, Engine | Scope.Scope> =>
   Effect.gen(function* () {
-    if (values.local === values.join.length > 0) {
+    if (values.local === (values.mdns || values.join.length > 0)) {
       return yield* Effect.fail(new UsageError("give either --local, or --join with the address of a server"))
     }
     const model = yield* modelOf(values)
@@ -88,7 +89,9 @@ const localBlocks = (model: Model, options: SpanOptions, cut: ReadonlyArray<Bloc
 
 const remoteBlocks = (model: Model, values: WhereValues) =>
   Effect.gen(function* () {
-    const context = yield* Layer.build(clientLayer(values.join, yield* clientMember(values), model.digest))
+    const context = yield* Layer.build(
+      clientLayer(values.join, yield* clientMember(values), { model: model.digest, mdns: values.mdns })
+    )
     const [swarm, discovery] = yield* Effect.provide(Effect.all([Swarm, Discovery]), context)
     yield* discovery.refresh.pipe(Effect.mapError((cause) => new CommandFailed({ detail: cause.message })))
     const graceSeconds = values["grace-seconds"]

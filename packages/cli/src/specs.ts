@@ -31,6 +31,7 @@ const member = {
 }
 const where = {
   join: texts("address of any server of the swarm; may be given several times", { value: "ADDR" }),
+  mdns: flag("find libp2p servers of this LAN by multicast, instead of --join or beside it"),
   local: flag("run all blocks in this process"),
   codec: text("activations on the wire (default f16; f32 with --activations f32)", {
     choices: ["f32", "f16", "bf16", "int8", "dynamic8", "int4"]
@@ -62,6 +63,7 @@ export const serve = {
     }),
     announce: texts("address to announce instead of the one listened on", { value: "ADDR" }),
     join: where.join,
+    mdns: where.mdns,
     ...member,
     ...numerics,
     "tensor-parallel": count("share each block among N processes of this machine (default 1)", { greatest: 64 }),

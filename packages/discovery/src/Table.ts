@@ -29,7 +29,7 @@ export interface RecordTable {
 export interface TableOptions {
   /** The model whose servers are wanted: the table is asked for one at a time. */
   readonly model: string
-  /** While somebody reads `known`, the table is asked so often, in seconds. @default 15 */
+  /** While somebody reads `known` or `heard`, the table is asked so often, in seconds. @default 15 */
   readonly refreshSeconds?: number
   /** A server is stored so often, in seconds; it lives three times as long. @default 30 */
   readonly storeSeconds?: number
@@ -153,7 +153,10 @@ export const makeTable = (
         isWanted = true
         return live()
       },
-      heard: () => entries.live(now()),
+      heard: () => {
+        isWanted = true
+        return entries.live(now())
+      },
       refused: () => ({ ...refused }),
       refresh
     }

@@ -26,6 +26,8 @@ export interface Libp2pOptions {
   readonly identity: Identity
   /** Whether peers that cannot be reached may be reached through this one. @default true */
   readonly isRelay?: boolean
+  /** Whether this peer and others of its LAN find each other by multicast (mDNS), and share the hash table. @default false */
+  readonly isOnLan?: boolean
   /** Seconds until a dial must have succeeded. @default 5 */
   readonly dialSeconds?: number
   /** Nodes of the hash table to dial when this one is connected to nobody; asked each time. @default none */
@@ -60,7 +62,9 @@ export interface HashTable {
 export const makeLibp2p = (options: Libp2pOptions): Effect.Effect<Libp2p, never, Scope.Scope> =>
   Effect.map(
     Effect.acquireRelease(
-      Effect.promise(() => startNode({ identity: options.identity, isRelay: options.isRelay ?? true })),
+      Effect.promise(() =>
+        startNode({ identity: options.identity, isRelay: options.isRelay ?? true, isOnLan: options.isOnLan ?? false })
+      ),
       (node) => Effect.promise(() => Promise.resolve(node.stop()))
     ),
     (node) => ({
@@ -68,11 +72,11 @@ export const makeLibp2p = (options: Libp2pOptions): Effect.Effect<Libp2p, never,
       listen: makeListen(node),
       table: {
         put: async (model, peer, record) => {
-          await enter(node, options.entries?.() ?? [])
+          await enter(node, options)
           await putRecord(node, model, peer, record)
         },
         find: async (model) => {
-          await enter(node, options.entries?.() ?? [])
+          await enter(node, options)
           return await findRecords(node, model)
         },
         refused: () => ({ ...node.refused })
@@ -95,10 +99,21 @@ const parse = (address: string): Multiaddr | undefined => {
   }
 }
 
+/** Peers of the LAN answer within this. */
+const LAN_PATIENCE_SECONDS = 2
+
+const hasPeer = async (node: Node, seconds: number): Promise<boolean> => {
+  for (const until = performance.now() + seconds * 1000; performance.now() < until; ) {
+    if (node.getConnections().length > 0) return true
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+  return node.getConnections().length > 0
+}
+
 /** Makes sure that there is somebody to ask. Rejects at once if nobody can be reached, where a search would wait. */
-const enter = async (node: Node, entries: ReadonlyArray<string>): Promise<void> => {
-  if (node.getConnections().length > 0) return
-  const targets = entries.flatMap((address) => parse(address) ?? [])
+const enter = async (node: Node, { entries: given, isOnLan = false }: Libp2pOptions): Promise<void> => {
+  if (await hasPeer(node, isOnLan ? LAN_PATIENCE_SECONDS : 0)) return
+  const targets = (given?.() ?? []).flatMap((address) => parse(address) ?? [])
   if (targets.length === 0) throw new Error("this node is connected to no other")
   const signal = AbortSignal.timeout(DIAL_SECONDS * 1000)
   await Promise.any(targets.map((target) => node.dial(target, { signal }))).catch((cause: unknown) => {

@@ -52,6 +52,8 @@ export const run = ({ values }: Parsed<typeof serve.options>): Effect.Effect<voi
       )
     if (ranges.length > 1 && values["tensor-parallel-peers"].length > 0)
       return yield* Effect.fail(new UsageError("--tensor-parallel-peers takes one range of --blocks"))
+    if (values.mdns && !(values.listen ?? LISTEN).startsWith("/"))
+      return yield* Effect.fail(new UsageError("--mdns takes --listen /ip4/0.0.0.0/tcp/7000, or another of libp2p"))
     const servers: Array<() => Server> = []
     // without a rank nothing can be computed: clients move when the connections close
     const groupLost = yield* Deferred.make<never, GroupFailed>()
@@ -93,7 +95,7 @@ const directory = ([first]: ReadonlyArray<() => Server>): ReadonlyArray<string> 
 /** A server that goes where it is needed. The first one of a swarm stays: others found the swarm by its address. */
 const keepAuto = (values: Values, model: Model, output: Output, onLost: Place["onLost"]) => {
   const count = counter(values, model)
-  const stays = values.join.length === 0
+  const stays = values.join.length === 0 && !values.mdns
   return keepPlaced({
     start: (range, turn) => {
       // while it moves both servers listen; a port that was given and the one after it take turns
@@ -159,10 +161,11 @@ const start = (
   Effect.gen(function* () {
     const started = performance.now()
     const member = yield* serverMember(values, listen, index)
-    const context = yield* Layer.build(serverLayer({ join, member, listen, model: model.digest }))
+    const context = yield* Layer.build(serverLayer({ join, member, listen, model: model.digest, mdns: values.mdns }))
     const { from, to } = wanted === "auto" ? yield* Effect.provide(chooseAuto(values, model), context) : wanted
     yield* assertShared(values, model, { from, to })
-    if (isKept && join.length > 0) yield* Effect.provide(sayJoining(values, model, { from, to }, listen), context)
+    if (isKept && (join.length > 0 || values.mdns))
+      yield* Effect.provide(sayJoining(values, model, { from, to }, listen), context)
     output.progress({ event: "loading", blocks: [from, to] }, `loading blocks ${from}:${to} of ${model.name}`)
     const phase = (name: string, text: string, fields: Record<string, unknown> = {}) =>
       output.progress({ event: "progress", phase: name, ...fields }, text)
@@ -244,9 +247,10 @@ const chooseAuto = (values: Values, model: Model) =>
     const discovery = yield* Discovery
     const network = yield* Network
     const count = counter(values, model)()
-    if (values.join.length === 0) return chooseBlocks([], model, count)
+    if (values.join.length === 0 && !values.mdns) return chooseBlocks([], model, count)
     yield* Effect.sleep(1000 * JOIN_JITTER_SECONDS * Math.random())
-    yield* discovery.refresh
+    // the first of a LAN finds nobody
+    yield* values.join.length === 0 ? Effect.ignore(discovery.refresh) : discovery.refresh
     const known = discovery.known()
     const there = yield* reachable(network, known.slice(0, MAX_TRIED))
     return chooseBlocks([...there, ...known.slice(MAX_TRIED)], model, count)

@@ -10,6 +10,7 @@ import { dcutr } from "@libp2p/dcutr"
 import { identify } from "@libp2p/identify"
 import type { TransportManager } from "@libp2p/interface-internal"
 import { kadDHT, passthroughMapper } from "@libp2p/kad-dht"
+import { mdns } from "@libp2p/mdns"
 import { noise } from "@libp2p/noise"
 import { ping } from "@libp2p/ping"
 import { tcp } from "@libp2p/tcp"
@@ -18,6 +19,7 @@ import type { Multiaddr } from "@multiformats/multiaddr"
 import type { Identity } from "@swarm/identity"
 import { MAX_CHANNELS } from "@swarm/transport"
 import { createLibp2p } from "libp2p"
+import { BoundedDatastore } from "./BoundedDatastore.ts"
 import { noCounts, rules } from "./records.ts"
 
 /** @see startNode */
@@ -25,7 +27,16 @@ export interface NodeOptions {
   readonly identity: Identity
   /** Whether others may reach each other through this peer. */
   readonly isRelay: boolean
+  /** Whether peers of the same LAN find each other by multicast. */
+  readonly isOnLan: boolean
 }
+
+/** What nodes of the LAN ask each other for (RFC 6763): Swarm's only. */
+const LAN_SERVICE = "_swarm._udp.local"
+const LAN_SECONDS = 5
+
+/** Peers of the LAN that are dialled as they are found; the hash table knows the others. */
+const MAX_LAN_PEERS = 32
 
 /** The protocol of Swarm's channels on a libp2p connection. */
 export const PROTOCOL = "/swarm/2"
@@ -38,7 +49,7 @@ const GREATEST_WINDOW = 16 * 1024 * 1024
 const MAX_RESERVATIONS = 256
 
 /** Starts a node that listens nowhere yet. */
-export const startNode = async ({ identity, isRelay }: NodeOptions) => {
+export const startNode = async ({ identity, isRelay, isOnLan }: NodeOptions) => {
   const refused = noCounts()
   const services = {
     identify: identify(),
@@ -74,7 +85,14 @@ export const startNode = async ({ identity, isRelay }: NodeOptions) => {
     },
     // what is dialled is given by address: private ones too, since a LAN is a swarm as well
     connectionGater: { denyDialMultiaddr: () => false },
+    peerDiscovery: isOnLan ? [mdns({ serviceTag: LAN_SERVICE, interval: 1000 * LAN_SECONDS })] : [],
+    datastore: new BoundedDatastore(),
     services
+  })
+  node.addEventListener("peer:discovery", ({ detail }) => {
+    if (!isOnLan || node.getConnections().length >= MAX_LAN_PEERS || detail.multiaddrs.length === 0) return
+    // anybody can answer a multicast: who is not what it says, or does not listen, is tried again with the next answer
+    void node.dial(detail.id, { signal: AbortSignal.timeout(1000 * LAN_SECONDS) }).catch(() => {})
   })
   return Object.assign(node, { refused })
 }
