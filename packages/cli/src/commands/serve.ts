@@ -249,8 +249,9 @@ const chooseAuto = (values: Values, model: Model) =>
     const count = counter(values, model)()
     if (values.join.length === 0 && !values.mdns) return chooseBlocks([], model, count)
     yield* Effect.sleep(1000 * JOIN_JITTER_SECONDS * Math.random())
-    // the first of a LAN finds nobody
-    yield* values.join.length === 0 ? Effect.ignore(discovery.refresh) : discovery.refresh
+    // the first of a LAN finds nobody; a busy directory answers when it is asked again
+    const refresh = Effect.retry(discovery.refresh, { times: 2 })
+    yield* values.join.length === 0 ? Effect.ignore(refresh) : refresh
     const known = discovery.known()
     const there = yield* reachable(network, known.slice(0, MAX_TRIED))
     return chooseBlocks([...there, ...known.slice(MAX_TRIED)], model, count)

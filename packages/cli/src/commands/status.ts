@@ -32,7 +32,7 @@ export const run = ({ values }: Parsed<typeof status.options>): Effect.Effect<vo
     if (values.join.length === 0)
       return yield* Effect.fail(new UsageError("--join is missing: an address of any server"))
     const member = yield* clientMember(values)
-    const show = Effect.flatMap(look, (seen) => Effect.sync(() => report(seen, output, values.watch)))
+    const show = Effect.flatMap(look(values.join), (view) => Effect.sync(() => report(view, output, values.watch)))
     const once = Effect.gen(function* () {
       yield* show
       if (output.isJson) output.event({ event: "done" })
@@ -41,23 +41,50 @@ export const run = ({ values }: Parsed<typeof status.options>): Effect.Effect<vo
     yield* Effect.provide(values.watch ? again : once, seekerLayer({ join: values.join, member }))
   })
 
-const look = Effect.gen(function* () {
-  const discovery = yield* Discovery
-  const network = yield* Network
-  yield* Effect.mapError(discovery.refresh, (cause) => new CommandFailed({ detail: cause.message }))
-  return yield* Effect.forEach(discovery.known(), (announcement) => ask(network, announcement), {
-    concurrency: AT_ONCE
-  })
-})
+/** Who was found, and which of those that were asked serve nothing themselves. */
+interface View {
+  readonly servers: ReadonlyArray<Seen>
+  readonly directories: ReadonlyArray<{ readonly address: string; readonly status: Status }>
+}
 
-const ask = (network: Network, announcement: Announcement): Effect.Effect<Seen> =>
-  Effect.flatMap(network.connect(announcement.addresses[0] ?? "", announcement.peer), (connection) =>
+const look = (join: ReadonlyArray<string>): Effect.Effect<View, CommandFailed, Discovery | Network> =>
+  Effect.gen(function* () {
+    const discovery = yield* Discovery
+    const network = yield* Network
+    yield* Effect.mapError(discovery.refresh, (cause) => new CommandFailed({ detail: cause.message }))
+    const servers = yield* Effect.forEach(
+      discovery.known(),
+      (announcement) =>
+        ask(network, announcement.addresses[0] ?? "", announcement.peer).pipe(
+          Effect.map(({ status, roundTrip }) => ({
+            announcement: status.announcement ?? announcement,
+            status,
+            roundTrip
+          })),
+          Effect.orElseSucceed(() => ({ announcement, status: undefined, roundTrip: undefined }))
+        ),
+      { concurrency: AT_ONCE }
+    )
+    const asked = yield* Effect.forEach(
+      join,
+      (address) =>
+        ask(network, address).pipe(
+          Effect.map(({ status }) => (status.announcement === undefined ? [{ address, status }] : [])),
+          Effect.orElseSucceed(() => [])
+        ),
+      { concurrency: AT_ONCE }
+    )
+    return { servers, directories: asked.flat() }
+  })
+
+const ask = (network: Network, address: string, peer?: string) =>
+  Effect.flatMap(network.connect(address, peer), (connection) =>
     Effect.tryPromise(async () => {
       const roundTrip = await connection.ping(ANSWER_SECONDS)
-      const { body } = await connection.request("status", {}, { timeoutSeconds: ANSWER_SECONDS })
-      return { announcement: body.announcement ?? announcement, status: body, roundTrip }
+      const { body: status } = await connection.request("status", {}, { timeoutSeconds: ANSWER_SECONDS })
+      return { status, roundTrip }
     })
-  ).pipe(Effect.orElseSucceed(() => ({ announcement, status: undefined, roundTrip: undefined })))
+  )
 
 /** The servers of one model, in the order of their blocks. */
 interface ModelSeen {
@@ -79,8 +106,8 @@ const byModel = (seen: ReadonlyArray<Seen>): ReadonlyArray<ModelSeen> =>
     return { digest, name, blocks, missing: missingBlocks(serving, { from: 0, to: blocks }), servers }
   })
 
-const report = (seen: ReadonlyArray<Seen>, output: Output, isWatching: boolean): void => {
-  const models = byModel(seen)
+const report = ({ servers, directories }: View, output: Output, isWatching: boolean): void => {
+  const models = byModel(servers)
   if (isWatching && !output.isJson && process.stdout.isTTY) process.stdout.write("\u001b[H\u001b[2J")
   output.event(
     {
@@ -89,14 +116,29 @@ const report = (seen: ReadonlyArray<Seen>, output: Output, isWatching: boolean):
         ...model,
         missing: missing.map(({ from, to }) => [from, to]),
         servers: servers.map(figures)
+      })),
+      directories: directories.map(({ address, status: { channels, uptimeSeconds, residentBytes, refused } }) => ({
+        address,
+        channels,
+        uptimeSeconds: Math.round(uptimeSeconds),
+        residentBytes,
+        refused
       }))
     },
-    models.length === 0 ? "nobody serves anything" : models.map((model) => table(model, output)).join("\n\n")
+    [
+      ...(models.length === 0 ? ["nobody serves anything"] : models.map((model) => table(model, output))),
+      ...directories.map(
+        ({ address, status: { channels, refused } }) =>
+          `directory ${address}: ${channels} connections, ${total(refused)} announcements refused`
+      )
+    ].join("\n\n")
   )
 }
 
 const inOrder = ({ announcement: a }: Seen, { announcement: b }: Seen): number =>
   a.blocks.from - b.blocks.from || a.blocks.to - b.blocks.to || (a.peer < b.peer ? -1 : 1)
+
+const total = (refused: Status["refused"]): number => Object.values(refused).reduce((sum, count) => sum + count, 0)
 
 const figures = ({ announcement, status: said, roundTrip }: Seen) => ({
   peer: announcement.peer,
@@ -144,7 +186,7 @@ const table = (model: ModelSeen, output: Output): string => {
       a.queue,
       roundTrip === undefined ? "" : (roundTrip * 1000).toFixed(1),
       said === undefined ? "" : size(said.residentBytes),
-      said === undefined ? "" : Object.values(said.refused).reduce((sum, count) => sum + count, 0),
+      said === undefined ? "" : total(said.refused),
       a.addresses[0] ?? ""
     ].map(String)
   })
