@@ -29,7 +29,9 @@ describe("swarm bootstrap", () => {
       })
       const server = await serve(["--model", "tiny", "--blocks", "0:8", "--listen", listen, "--join", address])
       const [seen] = (await run(["status", "--json", "--join", address])).events()
-      const [model] = (seen?.models ?? []) as ReadonlyArray<{ readonly servers: ReadonlyArray<{ readonly peer: string }> }>
+      const [model] = (seen?.models ?? []) as ReadonlyArray<{
+        readonly servers: ReadonlyArray<{ readonly peer: string }>
+      }>
       assert.deepEqual(
         model?.servers.map(({ peer }) => peer),
         [server.online.peer]
