@@ -21,7 +21,15 @@ import { crc32 } from "node:zlib"
 import { checkBody } from "./internal/bodies.ts"
 import { kindOf, numberOf } from "./internal/kinds.ts"
 import { pack, unpack } from "./internal/msgpack.ts"
-import { isRowsKind, packRows, type RowsKind, unpackRows } from "./internal/rowsBody.ts"
+import {
+  isRowsKind,
+  isSoundRows,
+  type RowsBody,
+  type RowsKind,
+  readRows,
+  sizeOfRows,
+  writeRows
+} from "./internal/rowsBody.ts"
 import { MAX_BODY, MAX_PAYLOAD } from "./Limits.ts"
 import type { Kind, Messages } from "./Message.ts"
 import { ProtocolError } from "./ProtocolError.ts"
@@ -86,13 +94,15 @@ export const encodeFrame = <K extends Kind>(
   if (!Number.isInteger(request) || request < 0 || request > MAX_REQUEST) {
     throw new RangeError(`Cannot encode "${kind}": the request number must be a u32: got ${request}`)
   }
-  const packed = packBody(kind, checkedBody(kind, body))
+  const rows = isRowsKind(kind) ? soundRows(kind, body) : undefined
+  const packed = rows === undefined ? pack(checkedBody(kind, body)) : EMPTY
+  const bodyBytes = rows === undefined ? packed.length : sizeOfRows(rows)
   const payloadBytes = sizeOf(payload)
-  if (packed.length > MAX_BODY) throw new RangeError(`Cannot encode "${kind}": ${packed.length} bytes of body`)
+  if (bodyBytes > MAX_BODY) throw new RangeError(`Cannot encode "${kind}": ${bodyBytes} bytes of body`)
   if (!Number.isInteger(payloadBytes) || payloadBytes < 0 || payloadBytes > MAX_PAYLOAD)
     throw new RangeError(`Cannot encode "${kind}": ${payloadBytes} bytes of payload`)
 
-  const start = PREFIX_BYTES + aligned(packed.length)
+  const start = PREFIX_BYTES + aligned(bodyBytes)
   const buffer = new ArrayBuffer(start + payloadBytes)
   const frame = new Uint8Array(buffer)
   const view = new DataView(buffer)
@@ -100,9 +110,10 @@ export const encodeFrame = <K extends Kind>(
   view.setUint8(8, FRAME_VERSION)
   view.setUint8(9, numberOf(kind))
   view.setUint32(12, request, true)
-  view.setUint32(16, packed.length, true)
+  view.setUint32(16, bodyBytes, true)
   view.setUint32(20, payloadBytes, true)
-  frame.set(packed, PREFIX_BYTES)
+  if (rows === undefined) frame.set(packed, PREFIX_BYTES)
+  else writeRows(rows, view, PREFIX_BYTES, bodyBytes)
   if (payloadBytes > 0) fill(frame, start, payload)
   view.setUint32(4, checksum(frame), true)
   return frame
@@ -137,8 +148,9 @@ export const decodeFrame = (bytes: Uint8Array): Frame => {
   const kind = kindOf(view.getUint8(9))
   if (kind === undefined) throw new ProtocolError("kind", `no message has the number ${view.getUint8(9)}`)
 
-  const packed = bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + bodyBytes)
-  const body = checkBody(kind, isRowsKind(kind) ? unpackRows(kind, packed) : unpack(packed))
+  const body = isRowsKind(kind)
+    ? readSoundRows(kind, view, bodyBytes)
+    : checkBody(kind, unpack(bytes.subarray(PREFIX_BYTES, PREFIX_BYTES + bodyBytes)))
   const unaligned = payloadBytes > 0 && ((bytes.byteOffset + start) & 7) !== 0
   const payload = unaligned
     ? Uint8Array.prototype.slice.call(bytes, start)
@@ -156,9 +168,13 @@ const checkedBody = <K extends Kind>(kind: K, body: Messages[K]): Messages[K] =>
   }
 }
 
-const packBody = (kind: Kind, body: Messages[Kind]): Uint8Array => (isRows(kind, body) ? packRows(body) : pack(body))
+const soundRows = (kind: RowsKind, body: Messages[Kind]): RowsBody =>
+  isSoundRows(kind, body as RowsBody) ? (body as RowsBody) : checkedBody(kind, body as Messages[RowsKind])
 
-const isRows = (kind: Kind, _body: Messages[Kind]): _body is Messages[RowsKind] => isRowsKind(kind)
+const readSoundRows = (kind: RowsKind, view: DataView, bytes: number): RowsBody => {
+  const body = readRows(kind, view, PREFIX_BYTES, bytes)
+  return isSoundRows(kind, body) ? (body as RowsBody) : checkBody(kind, body)
+}
 
 const sizeOf = (payload: Payload): number => {
   if (payload instanceof Uint8Array) return payload.length

@@ -13,6 +13,7 @@
  *
  * @module
  */
+import { MAX_STRING, MAX_TOKENS } from "../Limits.ts"
 import type { Kind, Rows, Step, WireCodec } from "../Message.ts"
 import { ProtocolError } from "../ProtocolError.ts"
 
@@ -27,34 +28,58 @@ export type RowsKind = Extract<Kind, "step" | "output" | "journal">
 
 export const isRowsKind = (kind: Kind): kind is RowsKind => kind === "step" || kind === "output" || kind === "journal"
 
-/** A checked body as fresh bytes. */
-export const packRows = (body: Rows & Partial<Pick<Step, "want">>): Uint8Array => {
-  const bytes = Buffer.allocUnsafe(FIXED + 4 * body.session.length)
-  bytes.writeUInt32LE(body.epoch, 0)
-  bytes.writeUInt32LE(body.position, 4)
-  bytes.writeUInt32LE(body.tokens, 8)
-  bytes[12] = CODECS.indexOf(body.codec)
-  bytes[13] = body.want === "last" ? 1 : 0
-  const written = bytes.write(body.session, FIXED, "utf8")
-  bytes.writeUInt16LE(written, 14)
-  return bytes.subarray(0, FIXED + written)
+/** The fields of any of the kinds. */
+export type RowsBody = Rows & Partial<Pick<Step, "want">>
+
+const isU32 = (value: unknown): value is number => typeof value === "number" && value >>> 0 === value
+
+/** Whether every field is of its type and range. What is wrong otherwise, `checkBody` says. */
+export const isSoundRows = (
+  kind: RowsKind,
+  { session, epoch, position, tokens, codec, want }: { readonly [K in keyof RowsBody]?: unknown }
+): boolean =>
+  typeof session === "string" &&
+  session.length > 0 &&
+  session.length <= MAX_STRING &&
+  isU32(epoch) &&
+  isU32(position) &&
+  isU32(tokens) &&
+  tokens > 0 &&
+  position + tokens <= MAX_TOKENS &&
+  CODECS.some((name) => name === codec) &&
+  (kind === "step" ? want === "all" || want === "last" : want === undefined)
+
+/** Bytes that a sound body takes. */
+export const sizeOfRows = ({ session }: RowsBody): number => FIXED + Buffer.byteLength(session)
+
+/** Writes a sound body of `bytes` bytes at `at`. */
+export const writeRows = (body: RowsBody, view: DataView, at: number, bytes: number): void => {
+  const { session } = body
+  const named = bytes - FIXED
+  view.setUint32(at, body.epoch, true)
+  view.setUint32(at + 4, body.position, true)
+  view.setUint32(at + 8, body.tokens, true)
+  view.setUint8(at + 12, CODECS.indexOf(body.codec))
+  view.setUint8(at + 13, body.want === "last" ? 1 : 0)
+  view.setUint16(at + 14, named, true)
+  if (named > session.length) Buffer.from(view.buffer, view.byteOffset + at + FIXED, named).write(session, "utf8")
+  else for (let i = 0; i < named; i++) view.setUint8(at + FIXED + i, session.charCodeAt(i))
 }
 
 /**
- * The fields, not yet checked for their ranges.
+ * The fields of a body of `bytes` bytes at `at`, not yet checked for their types and ranges.
  * @throws ProtocolError `body`
  */
-export const unpackRows = (kind: RowsKind, bytes: Uint8Array): { readonly [name: string]: unknown } => {
-  const { buffer, byteOffset, byteLength } = bytes
-  const view = new DataView(buffer, byteOffset, byteLength)
-  const named = byteLength < FIXED ? -1 : view.getUint16(14, true)
-  if (byteLength !== FIXED + named) throw new ProtocolError("body", `${byteLength} bytes are not a body of rows`)
-  return {
-    session: Buffer.from(buffer, byteOffset + FIXED, named).toString("utf8"),
-    epoch: view.getUint32(0, true),
-    position: view.getUint32(4, true),
-    tokens: view.getUint32(8, true),
-    codec: CODECS[view.getUint8(12)],
-    ...(kind === "step" ? { want: WANTS[view.getUint8(13)] } : {})
-  }
+export const readRows = (kind: RowsKind, view: DataView, at: number, bytes: number): Partial<RowsBody> => {
+  const named = bytes < FIXED ? -1 : view.getUint16(at + 14, true)
+  if (bytes !== FIXED + named) throw new ProtocolError("body", `${bytes} bytes are not a body of rows`)
+  const session = Buffer.from(view.buffer, view.byteOffset + at + FIXED, named).toString("utf8")
+  const epoch = view.getUint32(at, true)
+  const position = view.getUint32(at + 4, true)
+  const tokens = view.getUint32(at + 8, true)
+  const codec = CODECS[view.getUint8(at + 12)]
+  const want = WANTS[view.getUint8(at + 13)]
+  return kind === "step"
+    ? { session, epoch, position, tokens, codec, want }
+    : { session, epoch, position, tokens, codec }
 }

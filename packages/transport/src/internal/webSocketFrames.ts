@@ -48,7 +48,11 @@ export const frameMessage = (message: Uint8Array, masks: boolean): ReadonlyArray
  * @param masked whether frames must come masked
  * @returns stops the other way too: `ws` has given the connection up and takes no more
  */
-export const divertMessages = (stream: Duplex, masked: boolean, receive: (message: Uint8Array) => void): (() => void) => {
+export const divertMessages = (
+  stream: Duplex,
+  masked: boolean,
+  receive: (message: Uint8Array) => void
+): (() => void) => {
   const [listener, ...others] = stream.listeners("data")
   if (listener === undefined || others.length > 0) return () => {}
   let stopped = false
@@ -78,7 +82,7 @@ export const divertMessages = (stream: Duplex, masked: boolean, receive: (messag
       const header = headerBytes(bytes, at)
       if (header > bytes.length - at) {
         held = bytes.subarray(at)
-        return pass(bytes.subarray(passed, at))
+        break
       }
       const size = sizeOf(bytes, at)
       const start = at + header
@@ -94,7 +98,7 @@ export const divertMessages = (stream: Duplex, masked: boolean, receive: (messag
       all = (first & FINAL) === 0 || opcode === CONTINUATION || opcode === CLOSE
       left = header + size
     }
-    pass(bytes.subarray(passed))
+    pass(bytes.subarray(passed, held === undefined ? bytes.length : at))
   }
 
   stream.off("data", listener as (piece: Buffer) => void)
