@@ -168,12 +168,14 @@ const checkedBody = <K extends Kind>(kind: K, body: Messages[K]): Messages[K] =>
   }
 }
 
-const soundRows = (kind: RowsKind, body: Messages[Kind]): RowsBody =>
-  isSoundRows(kind, body as RowsBody) ? (body as RowsBody) : checkedBody(kind, body as Messages[RowsKind])
+const soundRows = (kind: RowsKind, body: Messages[Kind]): RowsBody => {
+  const rows = body as Messages[RowsKind]
+  return isSoundRows(kind, rows) ? rows : checkedBody(kind, rows)
+}
 
 const readSoundRows = (kind: RowsKind, view: DataView, bytes: number): RowsBody => {
   const body = readRows(kind, view, PREFIX_BYTES, bytes)
-  return isSoundRows(kind, body) ? (body as RowsBody) : checkBody(kind, body)
+  return isSoundRows(kind, body) ? body : checkBody(kind, body)
 }
 
 const sizeOf = (payload: Payload): number => {

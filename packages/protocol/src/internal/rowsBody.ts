@@ -30,24 +30,27 @@ export const isRowsKind = (kind: Kind): kind is RowsKind => kind === "step" || k
 
 /** The fields of any of the kinds. */
 export type RowsBody = Rows & Partial<Pick<Step, "want">>
+/** The same before they are checked. */
+type Unchecked = { readonly [K in keyof RowsBody]?: unknown }
 
 const isU32 = (value: unknown): value is number => typeof value === "number" && value >>> 0 === value
 
 /** Whether every field is of its type and range. What is wrong otherwise, `checkBody` says. */
-export const isSoundRows = (
-  kind: RowsKind,
-  { session, epoch, position, tokens, codec, want }: { readonly [K in keyof RowsBody]?: unknown }
-): boolean =>
-  typeof session === "string" &&
-  session.length > 0 &&
-  session.length <= MAX_STRING &&
-  isU32(epoch) &&
-  isU32(position) &&
-  isU32(tokens) &&
-  tokens > 0 &&
-  position + tokens <= MAX_TOKENS &&
-  CODECS.some((name) => name === codec) &&
-  (kind === "step" ? want === "all" || want === "last" : want === undefined)
+export const isSoundRows = (kind: RowsKind, body: Unchecked): body is RowsBody => {
+  const { session, epoch, position, tokens, codec, want } = body
+  return (
+    typeof session === "string" &&
+    session.length > 0 &&
+    session.length <= MAX_STRING &&
+    isU32(epoch) &&
+    isU32(position) &&
+    isU32(tokens) &&
+    tokens > 0 &&
+    position + tokens <= MAX_TOKENS &&
+    CODECS.some((name) => name === codec) &&
+    (kind === "step" ? want === "all" || want === "last" : want === undefined)
+  )
+}
 
 /** Bytes that a sound body takes. */
 export const sizeOfRows = ({ session }: RowsBody): number => FIXED + Buffer.byteLength(session)
@@ -70,7 +73,7 @@ export const writeRows = (body: RowsBody, view: DataView, at: number, bytes: num
  * The fields of a body of `bytes` bytes at `at`, not yet checked for their types and ranges.
  * @throws ProtocolError `body`
  */
-export const readRows = (kind: RowsKind, view: DataView, at: number, bytes: number): Partial<RowsBody> => {
+export const readRows = (kind: RowsKind, view: DataView, at: number, bytes: number): Unchecked => {
   const named = bytes < FIXED ? -1 : view.getUint16(at + 14, true)
   if (bytes !== FIXED + named) throw new ProtocolError("body", `${bytes} bytes are not a body of rows`)
   const session = Buffer.from(view.buffer, view.byteOffset + at + FIXED, named).toString("utf8")
