@@ -60,6 +60,10 @@ layer(Engine.layer, { excludeTestServices: true })("quantizeModel", (it) => {
         const folder = path.join(yield* temporary, to)
         const model = yield* openModel("tiny")
         yield* quantizeModel(model, { to, folder, group: 32 })
+        if (to === "int8") {
+          const config = fs.readFileSync(path.join(folder, "config.json"), "utf8")
+          assert.include(config, '"llm_int8_threshold": 6.0', "transformers refuses an integer")
+        }
         const quantized = yield* openModel(folder)
         assert.strictEqual(quantized.blocks, model.blocks)
         assert.deepStrictEqual(quantized.tokenizer().encode("a red kite"), model.tokenizer().encode("a red kite"))

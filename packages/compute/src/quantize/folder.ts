@@ -72,13 +72,17 @@ export const openCheckpointFolder = (folder: string, parts: number, settings: ob
       }
       const index = { metadata: { total_size: bytes }, weight_map: weightMap }
       for (const [name, contents] of [["model.safetensors.index.json", index] as const, ...files]) {
-        const data = contents instanceof Uint8Array ? contents : `${JSON.stringify(contents, undefined, 2)}\n`
+        const data = contents instanceof Uint8Array ? contents : jsonOf(contents)
         fs.writeFileSync(path.join(folder, name), data)
       }
       fs.rmSync(work, { recursive: true, force: true })
     }
   }
 }
+
+/** JSON as other software takes it: bitsandbytes refuses a whole number where it wants a float. */
+const jsonOf = (contents: object): string =>
+  `${JSON.stringify(contents, undefined, 2)}\n`.replace(/("llm_int8_threshold": \d+)(?=[\n,])/, "$1.0")
 
 /** Files of a folder in Hugging Face layout that say how text becomes ids and how to generate. */
 const COMPANIONS =
