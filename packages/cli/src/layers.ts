@@ -9,6 +9,8 @@ import {
   combine,
   type Service as Discovering,
   Discovery,
+  hostOf,
+  isLoopbackHost,
   makeBootstrap,
   makeStatic,
   makeTable,
@@ -77,6 +79,12 @@ const makeCarriers = (
 
 const isMultiaddr = (address: string): boolean => address.startsWith("/")
 
+/** Whether an address is not of this machine's loopback interface. */
+export const isElsewhere = (address: string): boolean => !isLoopbackHost(hostOf(address) ?? "")
+
+/** Who joins by web sockets of this machine only, tries a swarm out: its ports are others next time. */
+const isLasting = (address: string): boolean => isMultiaddr(address) || isElsewhere(address)
+
 /** Which swarm, and who wants to be in it. */
 export interface Joining {
   /** Addresses of servers that are directories. */
@@ -101,7 +109,7 @@ const layerOf = (
   Layer.scopedContext(
     Effect.gen(function* () {
       const { identity, membership } = member
-      const memory = join.length === 0 ? undefined : remembered(join, membership?.swarm)
+      const memory = join.some(isLasting) ? remembered(join, membership?.swarm) : undefined
       const entries = () => [...join, ...(memory?.load() ?? [])].filter(isMultiaddr)
       const { transport, table, refused } = yield* makeCarriers(identity, entries, mdns)
       const network = yield* Effect.provideService(

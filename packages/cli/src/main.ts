@@ -6,6 +6,7 @@ import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import { helpOf, parse, UsageError } from "./args.ts"
+import { keepInterruption } from "./keepInterruption.ts"
 import { runMain } from "./runMain.ts"
 import { commands } from "./specs.ts"
 import { version } from "./version.ts"
@@ -45,7 +46,9 @@ const parsing = <A>(run: () => A): Effect.Effect<A, UsageError> =>
 
 const print = (text: string) => Effect.sync(() => process.stdout.write(`${text}\n`))
 
-const sentence = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+/** Also where the message quotes what was read, line breaks and all. */
+const sentence = (error: unknown): string =>
+  (error instanceof Error ? error.message : String(error)).replaceAll(/\s*\n\s*/g, " ")
 
 /** One clear sentence for what was to be expected; the whole cause for a defect. */
 const report = (cause: Cause.Cause<unknown>) =>
@@ -67,7 +70,7 @@ const exitCode = <A, E>(exit: Exit.Exit<A, E>): number => {
   return failure._tag === "Some" && failure.value instanceof UsageError ? 2 : 1
 }
 
-runMain(Effect.tapErrorCause(main(process.argv.slice(2)), report), {
+runMain(keepInterruption(Effect.tapErrorCause(main(process.argv.slice(2)), report)), {
   disableErrorReporting: true,
   disablePrettyLogger: true,
   teardown: (exit, onExit) => onExit(exitCode(exit))

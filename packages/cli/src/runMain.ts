@@ -24,6 +24,7 @@ export const firstSignal: Effect.Effect<void> = Effect.async<void>((resume) => {
 /** The second signal interrupts, so that finalizers run; one more ends the process where it stands. */
 export const runMain = makeRunMain(({ fiber, teardown }) => {
   let interrupted = false
+  let isOutputLost = false
   const onSignal = () => {
     const take = graceful
     graceful = undefined
@@ -34,9 +35,12 @@ export const runMain = makeRunMain(({ fiber, teardown }) => {
       fiber.unsafeInterruptAsFork(fiber.id())
     }
   }
-  // who reads the output has gone, as `head` does: nothing is left to say
   const onOutputError = (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error
+    // who reads the output has gone, as `head` does: nothing is left to say
+    if (error.code !== "EPIPE" && !isOutputLost) {
+      isOutputLost = true
+      process.stderr.write(`swarm: Cannot write the output: ${error.message}\n`)
+    }
     fiber.unsafeInterruptAsFork(fiber.id())
   }
   process.stdout.on("error", onOutputError)
@@ -48,6 +52,7 @@ export const runMain = makeRunMain(({ fiber, teardown }) => {
     clearInterval(alive)
     for (const signal of SIGNALS) process.removeListener(signal, onSignal)
     teardown(exit, (code) => {
+      if (isOutputLost) process.exit(1)
       if (code !== 0) process.exit(code)
     })
   })

@@ -288,7 +288,7 @@ export const invite = {
   options: {
     swarm: text("the swarm's key, made if there is none", { value: "FILE" }),
     scope: text('"use" (default) or "serve", which includes it', { choices: ["use", "serve"] }),
-    days: number("how long it is good for (default: for ever)", { least: 0 }),
+    days: number("how long it is good for (default: for ever)", { least: 0.001 }),
     revoke: texts("id of an invite to take back", { value: "ID" }),
     join: texts("with --revoke: a server to tell; it tells the others", { value: "ADDR" }),
     ...json

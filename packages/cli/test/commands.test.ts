@@ -116,6 +116,19 @@ describe("usage", () => {
     assert.deepStrictEqual([code, stderr], [130, ""])
   })
 
+  it.skipIf(process.platform !== "linux")("says in one sentence that its output cannot be written", async () => {
+    const full = fs.openSync("/dev/full", "w")
+    const child = start(endless, ["ignore", full, "pipe"])
+    let stderr = ""
+    child.stderr?.setEncoding("utf8").on("data", (piece: string) => {
+      stderr += piece
+    })
+    const code = await new Promise((resolve) => child.once("close", resolve))
+    fs.closeSync(full)
+    assert.deepStrictEqual([code, stderr.split("\n").length], [1, 2], stderr)
+    assert.match(stderr, /^swarm: Cannot write the output: ENOSPC/)
+  })
+
   it("ends at SIGINT in the middle of a text", async () => {
     const { code, stderr, tokens } = await atFirstToken((child) => child.kill("SIGINT"))
     assert.deepStrictEqual([code, stderr], [130, ""])

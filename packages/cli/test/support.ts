@@ -2,7 +2,7 @@
  * The command as a process of its own, run from the sources, with a weight cache of its own.
  * @module
  */
-import { type ChildProcess, spawn } from "node:child_process"
+import { type ChildProcess, type StdioOptions, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -36,11 +36,11 @@ export const makeCommands = () => {
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), "swarm-cli-"))
   const children = new Set<ChildProcess>()
 
-  const start = (args: ReadonlyArray<string>): ChildProcess => {
+  const start = (args: ReadonlyArray<string>, stdio: StdioOptions = ["pipe", "pipe", "pipe"]): ChildProcess => {
     const child = spawn(process.execPath, ["--import", "tsx", "--conditions=swarm-src", MAIN, ...args], {
       cwd: REPOSITORY,
       env: { ...process.env, SWARM_CACHE: path.join(folder, "cache"), NO_COLOR: "1" },
-      stdio: ["pipe", "pipe", "pipe"]
+      stdio
     })
     children.add(child.once("exit", () => children.delete(child)))
     return child

@@ -31,6 +31,8 @@ export const run = ({ values }: Parsed<typeof invite.options>): Effect.Effect<vo
     const path = values.swarm
     if (path === undefined)
       return yield* Effect.fail(new UsageError("--swarm is missing: the file with the swarm's key"))
+    if (values.join.length > 0 && values.revoke.length === 0)
+      return yield* Effect.fail(new UsageError("--join is for --revoke: an invite needs no server"))
     const isNew = !existsSync(path)
     if (isNew && values.revoke.length > 0) return yield* Effect.fail(new UsageError(`there is no swarm in "${path}"`))
     const authority = yield* attempt(() => loadIdentity(path))

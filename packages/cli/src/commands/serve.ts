@@ -3,7 +3,7 @@
  * @module
  */
 import type { GroupFailed } from "@swarm/compute"
-import { Discovery, hostOf, isLoopbackHost, reachable } from "@swarm/discovery"
+import { Discovery, reachable } from "@swarm/discovery"
 import type { Model } from "@swarm/model"
 import type { BlockRange } from "@swarm/protocol"
 import { type Server, serve as serveSpan } from "@swarm/server"
@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type Parsed, UsageError } from "../args.ts"
 import { keepPlaced } from "../keepPlaced.ts"
-import { engineLayer, serverLayer } from "../layers.ts"
+import { engineLayer, isElsewhere, serverLayer } from "../layers.ts"
 import { withLoadProgress } from "../loadProgress.ts"
 import { assertShared, loadServed } from "../loadServed.ts"
 import { serverMember } from "../membership.ts"
@@ -224,8 +224,6 @@ const start = (
     if (join.length > 0) yield* Effect.forkScoped(Effect.provide(warnIfAlone(output), context))
     return server
   })
-
-const isElsewhere = (address: string): boolean => !isLoopbackHost(hostOf(address) ?? "")
 
 /** How others join: by any of the addresses, the likeliest first. */
 const joining = ([first, ...others]: ReadonlyArray<string>): ReadonlyArray<string> => [
