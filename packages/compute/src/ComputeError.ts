@@ -11,7 +11,7 @@ export class WeightCacheError extends Data.TaggedError("WeightCacheError")<{
   readonly cause?: unknown
 }> {
   override get message(): string {
-    return `Cannot use the weight cache "${this.folder}": ${this.detail}`
+    return `Cannot use the weight cache "${this.folder}": ${this.detail}; SWARM_CACHE can name another folder`
   }
 }
 

@@ -34,12 +34,14 @@ export const isAlive = (process_: number): boolean => {
 }
 
 /**
- * Marks a folder as used by this process, for as long as the process lives. Before it is read: a folder may go at any
- * time before.
+ * Marks a folder as used by this process, for as long as the process lives, and removes the marks of those that are gone.
+ * Before it is read: a folder may go at any time before.
  */
 export const markUsed = (folder: string): void => {
   try {
     fs.writeFileSync(path.join(folder, `${MARK}${process.pid}`), "")
+    for (const user of users(folder))
+      if (!isAlive(user)) fs.rmSync(path.join(folder, `${MARK}${user}`), { force: true })
   } catch {
     // no such folder, or one that cannot be written to and so cannot be removed by us either
   }

@@ -85,7 +85,7 @@ export const prepareWeights = (
       .digest("hex")
       .slice(0, 32)
     const folder = path.join(root, key)
-    const failure = (cause: unknown) => new WeightCacheError({ folder: root, detail: String(cause), cause })
+    const failure = (cause: unknown) => new WeightCacheError({ folder: root, detail: messageOf(cause), cause })
     const attempt = <A>(run: () => A) => Effect.try({ try: run, catch: failure })
     const limit = yield* attempt(cacheLimit)
     markUsed(folder)
@@ -202,13 +202,15 @@ const place = async (temporary: string, folder: string): Promise<void> => {
   }
 }
 
+const messageOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+
 const writeRaw = (initializers: ReadonlyArray<Initializer>, folder: string, root: string) =>
   Effect.gen(function* () {
     const entries: Index["entries"] = {}
     let at = 0
     const file = yield* Effect.try({
       try: () => fs.openSync(path.join(folder, RAW), "wx"),
-      catch: (cause) => new WeightCacheError({ folder: root, detail: String(cause), cause })
+      catch: (cause) => new WeightCacheError({ folder: root, detail: messageOf(cause), cause })
     })
     for (const initializer of initializers) {
       yield* Effect.try({
@@ -223,7 +225,7 @@ const writeRaw = (initializers: ReadonlyArray<Initializer>, folder: string, root
         },
         catch: (cause) => {
           fs.closeSync(file)
-          return new WeightCacheError({ folder: root, detail: `"${initializer.name}": ${String(cause)}`, cause })
+          return new WeightCacheError({ folder: root, detail: `"${initializer.name}": ${messageOf(cause)}`, cause })
         }
       })
       // conversion takes seconds on large models: other work gets its turn

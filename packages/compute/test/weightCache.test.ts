@@ -52,6 +52,14 @@ describe("trimCache", () => {
     assert.deepStrictEqual(names(), ["old"])
   })
 
+  it("a new mark takes the place of those of processes that have ended", () => {
+    const folder = put("a", 0)
+    for (const user of [999_999_999, process.ppid]) fs.writeFileSync(path.join(folder, `use-${user}`), "")
+    markUsed(folder)
+    const marks = fs.readdirSync(folder).filter((name) => name.startsWith("use-"))
+    assert.deepStrictEqual(marks.sort(), [`use-${process.pid}`, `use-${process.ppid}`].sort())
+  })
+
   it("leaves what a live process uses, until it has ended", async () => {
     const used = put("used", 300)
     const mine = put("mine", 200)
