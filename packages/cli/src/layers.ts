@@ -21,7 +21,15 @@ import {
 import * as Engine from "@swarm/engine"
 import { type Identity, makeIdentity } from "@swarm/identity"
 import { layer as layerRouting } from "@swarm/routing"
-import { layerWebSocket, makeNetwork, makeWebSocket, Network, type Service, Transport } from "@swarm/transport"
+import {
+  type ListenError,
+  layerWebSocket,
+  makeNetwork,
+  makeWebSocket,
+  Network,
+  type Service,
+  Transport
+} from "@swarm/transport"
 import type { Libp2p } from "@swarm/transport-libp2p"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -131,6 +139,10 @@ const layerOf = (
       )
     })
   )
+
+/** Fails at once where nobody could listen, rather than after minutes of loading. Multiaddrs are not tried. */
+export const assertFree = (address: string): Effect.Effect<void, ListenError> =>
+  isMultiaddr(address) ? Effect.void : Effect.scoped(makeWebSocket().listen(address, () => Effect.void))
 
 /** What a server needs besides its span: it announces itself to the directories. */
 export const serverLayer = (joining: Joining): Layer.Layer<Network | Discovery> => layerOf(joining, makeBootstrap)

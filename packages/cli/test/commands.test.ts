@@ -71,6 +71,9 @@ describe("usage", () => {
     ["serve --model tiny --tensor-parallel 2 --tensor-parallel-peers ws://127.0.0.1:1", 2, /give either/],
     ["serve --model tiny --blocks 0:4 --tensor-parallel 3", 1, /2 key heads for 3 ranks/],
     ["serve --model tiny --blocks 0:4,4:8 --announce ws://127.0.0.1:1", 2, /--announce takes one range/],
+    ["serve --model tiny --blocks 0:4 --listen 127.0.0.1:7000", 1, /Cannot listen on .* not of the form/],
+    ["invite --swarm ./new.key --join ws://127.0.0.1:1", 2, /--join is for --revoke/],
+    ["invite --swarm ./new.key --days 0", 2, /--days must be a number/],
     ["generate --model ./nowhere.gguf --local --prompt x", 1, /"\.\/nowhere\.gguf"/],
     ["generate --model tiny --local --ids /nowhere.json", 1, /"\/nowhere\.json"/],
     [
@@ -110,6 +113,19 @@ describe("usage", () => {
     const code = await new Promise((resolve) => child.once("close", resolve))
     return { code, stderr, tokens }
   }
+
+  it("serve finds its port taken before it loads anything", async () => {
+    const other = net.createServer()
+    await new Promise<void>((resolve) => other.listen(0, "127.0.0.1", resolve))
+    try {
+      const { port } = other.address() as net.AddressInfo
+      const ended = await run(["serve", "--model", "tiny", "--blocks", "0:4", "--listen", `ws://127.0.0.1:${port}`])
+      assert.match(sentenceOf(ended), /EADDRINUSE/)
+      assert.strictEqual(ended.code, 1)
+    } finally {
+      other.close()
+    }
+  })
 
   it("ends quietly when who reads its output has gone", async () => {
     const { code, stderr } = await atFirstToken(({ stdout }) => stdout?.destroy())

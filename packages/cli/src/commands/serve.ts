@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { type Parsed, UsageError } from "../args.ts"
 import { keepPlaced } from "../keepPlaced.ts"
-import { engineLayer, isElsewhere, serverLayer } from "../layers.ts"
+import { assertFree, engineLayer, isElsewhere, serverLayer } from "../layers.ts"
 import { withLoadProgress } from "../loadProgress.ts"
 import { assertShared, loadServed } from "../loadServed.ts"
 import { serverMember } from "../membership.ts"
@@ -160,6 +160,7 @@ const start = (
 ) =>
   Effect.gen(function* () {
     const started = performance.now()
+    yield* assertFree(listen)
     const member = yield* serverMember(values, listen, index)
     const context = yield* Layer.build(serverLayer({ join, member, listen, model: model.digest, mdns: values.mdns }))
     const { from, to } = wanted === "auto" ? yield* Effect.provide(chooseAuto(values, model), context) : wanted
