@@ -4,7 +4,7 @@
  */
 import type { GroupFailed } from "@swarm/compute"
 import { Discovery, reachable } from "@swarm/discovery"
-import type { Model } from "@swarm/model"
+import { kvBytesPerToken, type Model } from "@swarm/model"
 import type { BlockRange } from "@swarm/protocol"
 import { type Server, serve as serveSpan } from "@swarm/server"
 import { Network } from "@swarm/transport"
@@ -34,6 +34,8 @@ const MOST_TOKENS = 4096
 const BALANCE_SECONDS = 60
 /** Servers that start together look at the swarm one after the other. */
 const JOIN_JITTER_SECONDS = 1
+/** Tokens that the KV caches must hold at least. */
+const LEAST_TOKENS = 16
 /** What is said before blocks are loaded lasts so long at least. */
 const JOINING_SECONDS = 30
 /** Servers that a newcomer tries before it chooses its blocks; the rest is believed. */
@@ -139,6 +141,15 @@ const keepAuto = (values: Values, model: Model, output: Output, onLost: Place["o
 const sessionTokens = (values: Values, model: Model): number =>
   Math.min(values["max-tokens"] ?? MOST_TOKENS, model.contextLength)
 
+/** Refuses a memory for KV caches that holds no text worth mentioning. */
+const assertHoldsSomething = (values: Values, model: Model, blocks: number) => {
+  const bytes = values["kv-memory"] ?? Number.POSITIVE_INFINITY
+  const tokenBytes = kvBytesPerToken(model.architecture) * blocks
+  if (bytes >= LEAST_TOKENS * tokenBytes) return Effect.void
+  const text = `--kv-memory of ${size(bytes)} is too small: a token takes ${size(tokenBytes)}, the longest session ${size(tokenBytes * sessionTokens(values, model))}`
+  return Effect.fail(new UsageError(text))
+}
+
 /** How many blocks a server of `--blocks auto` can take now. The checkpoint is looked at once. */
 const counter = (values: Values, model: Model): (() => number) => {
   const most = values["max-blocks"] ?? model.blocks
@@ -165,6 +176,7 @@ const start = (
     const context = yield* Layer.build(serverLayer({ join, member, listen, model: model.digest, mdns: values.mdns }))
     const { from, to } = wanted === "auto" ? yield* Effect.provide(chooseAuto(values, model), context) : wanted
     yield* assertShared(values, model, { from, to })
+    yield* assertHoldsSomething(values, model, to - from)
     if (isKept && (join.length > 0 || values.mdns))
       yield* Effect.provide(sayJoining(values, model, { from, to }, listen), context)
     output.progress({ event: "loading", blocks: [from, to] }, `loading blocks ${from}:${to} of ${model.name}`)

@@ -39,7 +39,7 @@ export const openCheckpointFolder = (folder: string, parts: number, settings: ob
     const same = fs.existsSync(said) && fs.readFileSync(said, "utf8") === text
     if (!same) throw new QuantizeError({ folder, detail: "it holds something else: give an empty or new folder" })
   }
-  fs.mkdirSync(work, { recursive: true })
+  makeFolder(work)
   fs.writeFileSync(said, text)
   const fileOf = (part: number): string => {
     const number = (value: number) => `${value}`.padStart(5, "0")
@@ -104,4 +104,12 @@ export const descriptionOf = (
     ...copies.map((name) => [name, read(name)] as const),
     ["config.json", { ...config, quantization_config: quantization }]
   ]
+}
+
+/** As a recursive `mkdirSync`, which never ends where the system has the parent and makes nothing in it, such as in /proc. */
+const makeFolder = (folder: string): void => {
+  if (fs.existsSync(folder)) return
+  const parent = path.dirname(folder)
+  if (parent !== folder) makeFolder(parent)
+  fs.mkdirSync(folder)
 }
