@@ -11,7 +11,7 @@ import { llamaCppLibraries } from "./llamaCpp.ts"
 type Pointer = unknown
 
 /** Products of `x` with some matrices of equal shape, so that their weights do not stay in the processor's caches. */
-export interface Products {
+interface Products {
   /** Computes x Wᵀ for every W. */
   readonly run: () => void
   /** ggml holds the weights in another order than the file, which its fastest kernels need. */
