@@ -106,6 +106,11 @@ describe("the guard", () => {
     assert.isUndefined(guard.wish(target, 2).move)
     assert.deepStrictEqual(guard.wish(target, 3).move, target)
     guard.moved(3)
+    // blocks without a server are taken after one look more, rest or not
+    const urgent = makeRecheck({ restSeconds: 100, urgentSeconds: 2, random: () => 0.5 })
+    urgent.moved(0)
+    assert.deepStrictEqual(urgent.wish(target, 1, true), { move: undefined, waitSeconds: 1.5 })
+    assert.deepStrictEqual(urgent.wish(target, 2.5, true).move, target)
     for (const now of [4, 50, 102]) assert.isUndefined(guard.wish(target, now).move)
     assert.isUndefined(guard.wish(target, 104).move)
     assert.deepStrictEqual(guard.wish(target, 105).move, target)
