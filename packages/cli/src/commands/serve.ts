@@ -264,8 +264,15 @@ const chooseAuto = (values: Values, model: Model) =>
     const refresh = Effect.retry(discovery.refresh, { times: 2 })
     yield* values.join.length === 0 ? Effect.ignore(refresh) : refresh
     const known = discovery.known()
-    const there = yield* reachable(network, known.slice(0, MAX_TRIED))
-    return chooseBlocks([...there, ...known.slice(MAX_TRIED)], model, count)
+    const there = new Set(yield* reachable(network, known.slice(0, MAX_TRIED)))
+    const gone = new Set(known.slice(0, MAX_TRIED).flatMap((other) => (there.has(other) ? [] : [other.peer])))
+    // who came meanwhile has said so
+    yield* Effect.ignore(refresh)
+    return chooseBlocks(
+      discovery.known().filter(({ peer }) => !gone.has(peer)),
+      model,
+      count
+    )
   })
 
 /** Says which blocks will be served before they are loaded: who comes or moves at the same time goes elsewhere. */

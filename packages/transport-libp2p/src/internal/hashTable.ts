@@ -3,6 +3,7 @@
  * @module
  */
 import { createHash } from "node:crypto"
+import { setMaxListeners } from "node:events"
 import { CID } from "multiformats/cid"
 import { create as createDigest } from "multiformats/hashes/digest"
 import type { Node } from "./node.ts"
@@ -36,6 +37,8 @@ export const putRecord = async (node: Node, model: string, peer: string, record:
 /** The records of peers that are said to serve the model, in no order. */
 export const findRecords = async (node: Node, model: string): Promise<ReadonlyArray<Uint8Array>> => {
   const signal = AbortSignal.timeout(SEARCH_SECONDS * 1000)
+  // many searches end with it
+  setMaxListeners(0, signal)
   const peers = new Set<string>()
   for await (const event of node.services.dht.findProviders(nameOf(model), { signal })) {
     if (event.name !== "PROVIDER" && event.name !== "PEER_RESPONSE") continue
