@@ -200,6 +200,8 @@ const machinesCheck = record({
       memoryGB: number(0, 1e6),
       memoryGBps: number(1e-3, 1e6),
       "gflops?": number(1e-3, 1e9),
+      "decodeRate?": number(1e-6, 1e9),
+      "prefillRate?": number(1e-6, 1e9),
       "diskGBps?": number(1e-3, 1e6),
       "region?": text,
       "mbps?": number(0.001, 1e9)

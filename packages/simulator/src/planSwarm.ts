@@ -26,6 +26,9 @@ export interface MachineSpec {
   readonly memoryGBps: number
   /** Multiplications and additions in a second, in 1e9; a prompt costs two for each weight and token. @default {20 · memoryGBps} */
   readonly gflops?: number
+  /** Tokens per second through one block as measured, one at a time and of a prompt: instead of the estimates by memory and arithmetic. */
+  readonly decodeRate?: number
+  readonly prefillRate?: number
   /** Bytes that it reads from its disk in a second: what a model that does not fit costs. @default {1} */
   readonly diskGBps?: number
   readonly region?: string
@@ -117,11 +120,13 @@ const expand = ({ machines }: Machines): ReadonlyArray<Machine> => {
   })
 }
 
-const decodeSeconds = ({ memoryGBps }: MachineSpec, { blockBytes }: ModelNeeds): number =>
-  blockBytes / (EFFICIENCY * memoryGBps * 1e9)
+const decodeSeconds = ({ memoryGBps, decodeRate }: MachineSpec, { blockBytes }: ModelNeeds): number =>
+  decodeRate !== undefined ? 1 / decodeRate : blockBytes / (EFFICIENCY * memoryGBps * 1e9)
 
 const prefillSeconds = (machine: MachineSpec, { blockParameters }: ModelNeeds): number =>
-  (2 * blockParameters) / (EFFICIENCY * (machine.gflops ?? 20 * machine.memoryGBps) * 1e9)
+  machine.prefillRate !== undefined
+    ? 1 / machine.prefillRate
+    : (2 * blockParameters) / (EFFICIENCY * (machine.gflops ?? 20 * machine.memoryGBps) * 1e9)
 
 /** Time on one machine alone, with so many blocks read from disk for each token. */
 const onOne = (machine: Machine, needs: ModelNeeds, fits: number): Way => {

@@ -115,6 +115,15 @@ describe("a plan", () => {
     assert.strictEqual(new Set(held).size, 70)
     for (const { bytes, memory } of machines) assert.isAtMost(bytes, memory)
   })
+  it("takes measured rates instead of estimates, and says what three servers on one machine do", () => {
+    // SmolLM2, one thread: 78.9 and 367 tokens/s alone are 30 times as many through one block; over three servers on
+    // loopback 56.0 (`swarm bench --swarm 3`, docs/performance.md)
+    const rates = { decodeRate: 30 * 78.9, prefillRate: 30 * 367 }
+    const server: MachineSpec = { name: "server", memoryGB: 0.32, memoryGBps: 1, count: 3, ...rates }
+    const small = { ...needs, blocks: 30, blockBytes: 2.1e6, kvBytes: 768, tokenBytes: 1152, cacheTokens: 16_384 }
+    const { swarm } = planSwarm({ machines: [server], network: { within: { rttMs: 0.4 } } }, small)
+    assert.closeTo((swarm?.secondsPerToken ?? 0) * 56, 1, 0.25)
+  })
   it("advises against a swarm where one machine holds the model", () => {
     const { verdict, alone } = planSwarm({ machines: [{ ...big, memoryGB: 400 }, big], network }, needs)
     assert.strictEqual(verdict, "alone")
