@@ -3,6 +3,7 @@
  * @module
  */
 import type { Span } from "@swarm/compute"
+import type { Rates } from "./measure.ts"
 import type { SchedulerOptions } from "./Scheduler.ts"
 
 /** The model whose blocks are served. */
@@ -33,6 +34,8 @@ export interface ServerOptions {
   /** Sessions get so long to end or to move when the server drains. @default 10 */
   readonly drainSeconds?: number
   readonly scheduler?: SchedulerOptions
+  /** What the span can do, if it is known. @default it is measured before the server goes online */
+  readonly rates?: Rates
   /** Format of the weights, for people, such as "q4_1". @default {not announced} */
   readonly weights?: string
   /** Software version to announce. */

@@ -60,7 +60,7 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
     const discovery = yield* Discovery
     const settings = { ...defaults, ...options }
     const { span, model, maxTokens } = settings
-    const rates = yield* Effect.promise(() => measureRates(span))
+    const rates = options.rates ?? (yield* Effect.promise(() => measureRates(span)))
     const started = performance.now()
     let state: Announcement["state"] = "online"
     let listened = ""

@@ -21,6 +21,7 @@ import { given, spanOptions } from "../numerics.ts"
 import { makeOutput, type Output, size } from "../output.ts"
 import { bytesPerBlock, chooseBlocks, chooseMove, countThatFits, isServed, likelyRate } from "../place.ts"
 import { listenAt, rangesOf } from "../ranges.ts"
+import { ratesOf } from "../rates.ts"
 import { modelOf, refuseEncoder } from "../sessions.ts"
 import type { serve } from "../specs.ts"
 import { stopped } from "../stopped.ts"
@@ -194,6 +195,7 @@ const start = (
     const server = yield* serveSpan({
       model: { digest: model.digest, name: model.name, blocks: model.blocks },
       span,
+      rates: yield* Effect.promise(() => ratesOf(span, values.threads ?? 1)),
       listen,
       maxTokens: sessionTokens(values, model),
       version,
