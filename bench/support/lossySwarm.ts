@@ -35,7 +35,7 @@ export interface LossySwarmOptions {
 }
 
 /** A generation that came to its end. */
-export interface Generation {
+interface Generation {
   readonly ids: ReadonlyArray<number>
   readonly seconds: number
   /** Sends of activations, failed ones included, and those that failed. */

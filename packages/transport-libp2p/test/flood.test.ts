@@ -103,17 +103,21 @@ describe("a hash table that is flooded", () => {
     60_000
   )
 
-  it("keeps a limited number of records, and of models that a peer is listed for", () => {
+  it("keeps a limited number of records, and of models that a peer is listed for", async () => {
     const store = new BoundedDatastore()
-    const names = (prefix: string) => [...store.queryKeys({ prefix })].map((key) => key.toString())
+    const names = async (prefix: string): Promise<ReadonlyArray<string>> => {
+      const found: Array<string> = []
+      for await (const key of store.queryKeys({ prefix })) found.push(key.toString())
+      return found
+    }
     store.put(new Key("/dht/provider/honest/someone"), new Uint8Array(1))
     for (let i = 0; i < 10_000; i++) {
       store.put(new Key(`/dht/provider/model${i}/hostile`), new Uint8Array(1))
       store.put(new Key(`/dht/record/${i}`), new Uint8Array(1))
     }
-    assert.lengthOf(names("/dht/record"), MAX_ENTRIES)
-    assert.lengthOf(names("/dht/provider"), MAX_MODELS + 1)
-    assert.include(names("/dht/provider"), "/dht/provider/honest/someone")
+    assert.lengthOf(await names("/dht/record"), MAX_ENTRIES)
+    assert.lengthOf(await names("/dht/provider"), MAX_MODELS + 1)
+    assert.include(await names("/dht/provider"), "/dht/provider/honest/someone")
     assert.isTrue(store.has(new Key("/dht/record/9999")))
     assert.isFalse(store.has(new Key("/dht/record/0")))
   })

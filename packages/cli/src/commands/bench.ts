@@ -64,7 +64,7 @@ export const run = ({ values }: Parsed<typeof bench.options>): Effect.Effect<voi
 
 const openBench = (values: Values): Effect.Effect<Runnable, unknown, Engine | Scope.Scope> =>
   Effect.gen(function* () {
-    const base = { ...values, codec: undefined, "grace-seconds": undefined }
+    const base = { ...values, codec: undefined, "grace-seconds": undefined, mdns: false }
     if (values.swarm === undefined) return yield* openRunnable({ ...base, join: [], local: true })
     return yield* openRunnable({ ...base, join: yield* chain(values, values.swarm), local: false })
   })

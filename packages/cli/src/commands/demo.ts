@@ -30,7 +30,8 @@ const DEFAULTS = {
   threads: undefined,
   "one-row": false,
   codec: "f32",
-  "grace-seconds": undefined
+  "grace-seconds": undefined,
+  mdns: false
 } as const
 
 export const run = ({ values }: Parsed<typeof demo.options>): Effect.Effect<void, unknown> =>
