@@ -15,12 +15,16 @@ const fromStart = (spans: ReadonlyArray<BlockRange>, blocks: number): Uint8Array
 
 const mirrored = ({ from, to }: BlockRange, blocks: number): BlockRange => ({ from: blocks - to, to: blocks - from })
 
-/** Whether whole spans lead from the first block to the last. */
-export const isChained = (placed: ReadonlyArray<Placed>, blocks: number): boolean =>
+/** Blocks to which whole spans lead from the first one on. */
+export const chainedBlocks = (placed: ReadonlyArray<Placed>, blocks: number): number =>
   fromStart(
     placed.map(({ blocks: span }) => span),
     blocks
-  )[blocks] === 1
+  ).lastIndexOf(1)
+
+/** Whether whole spans lead from the first block to the last. */
+export const isChained = (placed: ReadonlyArray<Placed>, blocks: number): boolean =>
+  chainedBlocks(placed, blocks) === blocks
 
 /**
  * The blocks for a server that joins and holds at most `count`, where spans are used whole. While there is no chain: the range that completes one,

@@ -5,7 +5,8 @@
 import { assert, describe, it } from "vitest"
 import type { Placed } from "../src/Placement.ts"
 import { seeded } from "../src/random.ts"
-import { isChained, joinWhole } from "../src/wholeSpans.ts"
+import { rebalanceWhole } from "../src/rebalanceWhole.ts"
+import { chainedBlocks, isChained, joinWhole } from "../src/wholeSpans.ts"
 
 const at = (peer: string, from: number, to: number, rate = 1): Placed => ({ peer, blocks: { from, to }, rate })
 
@@ -39,5 +40,47 @@ describe("joinWhole", () => {
       }
       assert.isTrue(isChained(placed, blocks))
     }
+  })
+})
+
+/** Lets servers follow the rule one after the other, from `first` on, until nobody wants to move. */
+const settle = (placed: ReadonlyArray<Placed>, blocks: number, count: number, first = 0): ReadonlyArray<Placed> => {
+  const now = [...placed]
+  let idle = 0
+  for (let turn = first; idle < now.length; turn++) {
+    assert.isBelow(turn - first, 1000, "servers move for ever")
+    const own = now[turn % now.length] as Placed
+    const { move } = rebalanceWhole(own.peer, now, blocks, count)
+    idle = move === undefined ? idle + 1 : 0
+    if (move === undefined) continue
+    const before = chainedBlocks(now, blocks)
+    now[turn % now.length] = { ...own, blocks: move }
+    assert.isAtLeast(chainedBlocks(now, blocks), before)
+  }
+  return now
+}
+
+describe("rebalanceWhole", () => {
+  it("closes several gaps, one move after the other", () => {
+    const together = Array.from({ length: 6 }, (_, index) => at(`peer${index}`, 0, 10))
+    const settled = settle(together, 30, 10)
+    for (const from of [0, 10, 20]) assert.isAtLeast(settled.filter(({ blocks }) => blocks.from === from).length, 1)
+    assert.isTrue(isChained(settled, 30))
+  })
+  it("makes a chain from wherever equal servers are, if enough are spare, and never makes one shorter", () => {
+    const random = seeded(4)
+    for (let i = 0; i < 100; i++) {
+      const spans = 2 + Math.floor(random() * 4)
+      const count = 2 + Math.floor(random() * 6)
+      // one more than spans at the start, so that somebody is always spare
+      const placed = Array.from({ length: 2 * spans }, (_, index) => {
+        const from = index <= spans ? 0 : count * Math.floor(random() * spans)
+        return at(`peer${index}`, from, from + count, 1 + Math.floor(random() * 4))
+      })
+      assert.isTrue(isChained(settle(placed, spans * count, count, Math.floor(random() * 8)), spans * count))
+    }
+  })
+  it("leaves a server that others need where it is", () => {
+    assert.isUndefined(rebalanceWhole("a", [at("a", 0, 10), at("b", 10, 20)], 30, 10).move)
   })
 })
