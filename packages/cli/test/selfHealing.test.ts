@@ -8,7 +8,10 @@ import { type Event, makeCommands, SMOLLM2 } from "./support.ts"
 
 const { start, serve, end } = makeCommands()
 afterAll(end)
-vi.setConfig({ testTimeout: 240_000 })
+vi.setConfig({ testTimeout: 400_000 })
+
+/** All that can be lost, instead of two servers and the first address: minutes. */
+const isWhole = process.env.SWARM_HEALING === "all"
 
 type Server = Awaited<ReturnType<typeof serve>>
 
@@ -146,7 +149,8 @@ const makeSwarm = async (name: string, first: string, listen: string) => {
   const join = () => serve([...serving, "--join", first])
   const alive = new Set(await Promise.all(Array.from({ length: SERVERS }, join)))
   const seen = watch(first)
-  say(`six are online; every block is served twice ${await seen.until((least) => least === 2)} later`)
+  const replicated = isWhole ? 2 : 1
+  say(`six are online; each block has ${replicated} or more ${await seen.until((least) => least >= replicated)} later`)
   const { ids: undisturbed, tokensPerSecond } = await generate(first, TOKENS).done
   say(`undisturbed ${Math.round(Number(tokensPerSecond))} tokens/s`)
   const some = () => [...alive][random(alive.size)] as Server
@@ -213,12 +217,14 @@ const makeSwarm = async (name: string, first: string, listen: string) => {
 }
 
 describe.skipIf(SMOLLM2 === undefined)("six servers of SmolLM2 over libp2p", () => {
-  it("cover it twice, and go on without two of them, both of a span, all but two, and the first address", async () => {
+  it("cover it, and go on without two of them and the first address", async () => {
     const first = await bootstrap()
     const swarm = await makeSwarm("directly", first.address, LOCAL)
     await swarm.loseTwo()
-    await swarm.loseSpan()
-    await swarm.needNewcomer()
+    if (isWhole) {
+      await swarm.loseSpan()
+      await swarm.needNewcomer()
+    }
     await swarm.during(async () => {
       first.kill()
       const { ids } = await generate(first.address, 32).done
@@ -241,7 +247,8 @@ describe.skipIf(SMOLLM2 === undefined)("six servers of SmolLM2 over libp2p", () 
     // each token goes to three servers and back as 16-bit activations, and twice more into the journal
     swarm.say(`the relay read ${(moved / 1e6).toFixed(1)} MB for ${TOKENS} tokens`)
     assert.isAbove(moved, (hops.length + 1) * TOKENS * HIDDEN * 2)
-    await swarm.loseSpan()
+    await swarm.loseTwo()
+    if (isWhole) await swarm.loseSpan()
     swarm.end()
   })
 })
