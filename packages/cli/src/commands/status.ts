@@ -37,8 +37,13 @@ export const run = ({ values }: Parsed<typeof status.options>): Effect.Effect<vo
       yield* show
       if (output.isJson) output.event({ event: "done" })
     })
-    const again = Effect.forever(Effect.zipRight(show, Effect.sleep(1000 * (values.every ?? EVERY_SECONDS))))
-    yield* Effect.provide(values.watch ? again : once, seekerLayer({ join: values.join, member }))
+    // once it was found, a swarm is watched however badly it does
+    const next = Effect.catchAll(show, ({ message }) => Effect.sync(() => output.note(`${message}; still trying`)))
+    const again = Effect.forever(Effect.zipRight(Effect.sleep(1000 * (values.every ?? EVERY_SECONDS)), next))
+    yield* Effect.provide(
+      values.watch ? Effect.zipRight(show, again) : once,
+      seekerLayer({ join: values.join, member })
+    )
   })
 
 /** Who was found, and which of those that were asked serve nothing themselves. */
