@@ -1,11 +1,10 @@
 /**
  * `swarm bootstrap`: servers meet at a peer that serves nothing.
  */
-import { createInterface } from "node:readline"
 import { afterAll, assert, describe, it, vi } from "vitest"
-import { type Event, makeCommands, sentenceOf } from "./support.ts"
+import { makeCommands, sentenceOf } from "./support.ts"
 
-const { start, run, serve, end } = makeCommands()
+const { run, serve, bootstrap, end } = makeCommands()
 afterAll(end)
 vi.setConfig({ testTimeout: 120_000 })
 
@@ -18,15 +17,7 @@ describe("swarm bootstrap", () => {
   it.each(["ws://127.0.0.1:0", "/ip4/127.0.0.1/tcp/0"])(
     "at %s: servers meet there; SIGTERM ends it",
     async (listen) => {
-      const child = start(["bootstrap", "--listen", listen, "--json"])
-      const closed = new Promise<number | null>((resolve) => child.once("close", resolve))
-      const address = await new Promise<string>((resolve, reject) => {
-        void closed.then((code) => reject(new Error(`ended with ${code}`)))
-        if (child.stdout !== null)
-          createInterface({ input: child.stdout }).once("line", (line) =>
-            resolve((JSON.parse(line) as Event).address as string)
-          )
-      })
+      const { address, ended, kill } = await bootstrap(["--listen", listen])
       const server = await serve(["--model", "tiny", "--blocks", "0:8", "--listen", listen, "--join", address])
       const [seen] = (await run(["status", "--json", "--join", address])).events()
       const [model] = (seen?.models ?? []) as ReadonlyArray<{
@@ -41,8 +32,8 @@ describe("swarm bootstrap", () => {
       assert.isTrue(Object.values(directory?.refused ?? {}).every((count) => count === 0))
       const table = (await run(["status", "--join", address])).stdout
       assert.match(table, /^directory .*: \d+ connections, 0 announcements refused$/m)
-      child.kill("SIGTERM")
-      assert.strictEqual(await closed, 0)
+      kill("SIGTERM")
+      assert.strictEqual(await ended, 0)
     }
   )
 

@@ -6,7 +6,7 @@ import { createInterface } from "node:readline"
 import { afterAll, assert, describe, it, vi } from "vitest"
 import { type Event, makeCommands, SMOLLM2 } from "./support.ts"
 
-const { start, serve, end } = makeCommands()
+const { start, serve, bootstrap, end } = makeCommands()
 afterAll(end)
 vi.setConfig({ testTimeout: 400_000 })
 
@@ -29,19 +29,6 @@ const makeRandom = (seed: number) => (count: number) => {
   let t = Math.imul(seed ^ (seed >>> 15), 1 | seed)
   t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t
   return ((t ^ (t >>> 14)) >>> 0) % count
-}
-
-/** A place to meet that serves nothing. */
-const bootstrap = async () => {
-  const child = start(["bootstrap", "--listen", LOCAL, "--json"])
-  const address = await new Promise<string>((resolve, reject) => {
-    child.once("exit", (code) => reject(new Error(`swarm bootstrap ended with ${code}`)))
-    if (child.stdout !== null)
-      createInterface({ input: child.stdout }).once("line", (line) =>
-        resolve(String((JSON.parse(line) as Event).address))
-      )
-  })
-  return { address, pid: child.pid, kill: () => child.kill("SIGKILL") }
 }
 
 /** A generation that is watched: `at(n)` settles when it has come to token n. */
@@ -218,7 +205,7 @@ const makeSwarm = async (name: string, first: string, listen: string) => {
 
 describe.skipIf(SMOLLM2 === undefined)("six servers of SmolLM2 over libp2p", () => {
   it("cover it, and go on without two of them and the first address", async () => {
-    const first = await bootstrap()
+    const first = await bootstrap(["--listen", LOCAL])
     const swarm = await makeSwarm("directly", first.address, LOCAL)
     await swarm.loseTwo()
     if (isWhole) {
@@ -226,7 +213,7 @@ describe.skipIf(SMOLLM2 === undefined)("six servers of SmolLM2 over libp2p", () 
       await swarm.needNewcomer()
     }
     await swarm.during(async () => {
-      first.kill()
+      first.kill("SIGKILL")
       const { ids } = await generate(first.address, 32).done
       assert.deepEqual(ids, (swarm.undisturbed as ReadonlyArray<number>).slice(0, 32))
       swarm.say("a generation began and ended without the bootstrap, as it was still known")
@@ -235,7 +222,7 @@ describe.skipIf(SMOLLM2 === undefined)("six servers of SmolLM2 over libp2p", () 
   })
 
   it("do so through a relay only", async () => {
-    const relay = await bootstrap()
+    const relay = await bootstrap(["--listen", LOCAL])
     const swarm = await makeSwarm("relayed", relay.address, `${relay.address}/p2p-circuit`)
     // bytes that a process has read, sockets included: https://man7.org/linux/man-pages/man5/proc_pid_io.5.html
     const read = () => Number(/^rchar: (\d+)$/m.exec(fs.readFileSync(`/proc/${relay.pid}/io`, "utf8"))?.[1])

@@ -79,9 +79,9 @@ export const makeCommands = () => {
       })
     })
 
-  /** Starts `swarm serve --json` and waits until it is online. */
-  const serve = async (args: ReadonlyArray<string>) => {
-    const child = start(["serve", "--json", ...args])
+  /** Starts a command that listens, with --json, and waits until it is online. */
+  const listening = (command: "serve" | "bootstrap") => async (args: ReadonlyArray<string>) => {
+    const child = start([command, "--json", ...args])
     const events: Array<Event> = []
     let stderr = ""
     child.stderr?.setEncoding("utf8").on("data", (piece: string) => {
@@ -95,19 +95,20 @@ export const makeCommands = () => {
         events.push(event)
         if (event.event === "online") resolve(event)
       })
-      void ended.then((code) => reject(new Error(`swarm serve ended with ${code}: ${stderr}`)))
+      void ended.then((code) => reject(new Error(`swarm ${command} ended with ${code}: ${stderr}`)))
     })
     return {
       online,
       events,
       stderr: () => stderr,
       ended,
+      pid: child.pid,
       kill: (signal: NodeJS.Signals) => child.kill(signal),
       address: String(online.address)
     }
   }
 
-  return { folder, start, run, serve, end }
+  return { folder, start, run, serve: listening("serve"), bootstrap: listening("bootstrap"), end }
 }
 
 /** The one sentence on standard error of a command that failed; fails if there is more, or less. */

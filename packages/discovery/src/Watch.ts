@@ -6,6 +6,7 @@ import type { Announcement } from "@swarm/protocol"
 import type { Connection, Network } from "@swarm/transport"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import { Directory } from "./Directory.ts"
 import type { Heard } from "./Heard.ts"
 
 /** @see makeWatch */
@@ -30,6 +31,8 @@ export interface Watch {
 
 /** Dials at once. */
 const AT_ONCE = 8
+/** Peers that are tried at a look; in larger swarms the word of others has to do for the rest. */
+const MAX_TRIED = 64
 
 /**
  * Keeps a connection to some servers that are online, pings them, and knows at once who ends without a goodbye. Who was never reached from here
@@ -86,7 +89,28 @@ export const makeWatch = (network: Network, options: WatchOptions): Effect.Effec
     return { isLost }
   })
 
-/** Those of `announcements` that can be reached from here now, in order; `joining` ones are believed, since they do not listen yet. */
+/**
+ * A directory that leaves out whom it sees end. `learned`: what discovery heard from others, if it tells. `model`: whose servers are watched, "" for
+ * all. Ends with the scope.
+ */
+export const watchedDirectory = (
+  network: Network,
+  learned: (() => ReadonlyArray<Heard>) | undefined,
+  model: string
+): Effect.Effect<Directory, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    const watch = yield* makeWatch(network, { heard: () => directory.heard(model) })
+    const directory: Directory = new Directory(network, {
+      isLost: watch.isLost,
+      ...(learned === undefined ? {} : { learned })
+    })
+    return directory
+  })
+
+/**
+ * Those of `announcements` that can be reached from here now, in order. Some are believed: those that are `joining`, since they do not listen yet,
+ * and all after the first 64.
+ */
 export const reachable = (
   network: Network,
   announcements: ReadonlyArray<Announcement>,
@@ -94,8 +118,8 @@ export const reachable = (
 ): Effect.Effect<ReadonlyArray<Announcement>> =>
   Effect.filter(
     announcements,
-    (announcement) =>
-      announcement.state === "joining"
+    (announcement, index) =>
+      index >= MAX_TRIED || announcement.state === "joining"
         ? Effect.succeed(true)
         : Effect.isSuccess(dial(network, announcement, timeoutSeconds)),
     { concurrency: AT_ONCE }

@@ -30,6 +30,12 @@ export interface Scheduler {
   readonly idle: () => Promise<void>
 }
 
+/** Who waits: all with a short step, and the first with a long one. */
+interface Queue {
+  readonly short: ReadonlyArray<Session>
+  readonly long: Session | undefined
+}
+
 /** Steps of so few tokens count as decode: a token, or a token with drafts. */
 const SHORT = 8
 
@@ -48,8 +54,7 @@ export const makeScheduler = (
   const waiting = new Set<Session>()
   let current: Promise<void> | undefined
 
-  /** Who waits: all with a short step, and the first with a long one. */
-  const queued = () => {
+  const queued = (): Queue => {
     const short: Array<Session> = []
     let long: Session | undefined
     for (const session of waiting) {
@@ -61,8 +66,7 @@ export const makeScheduler = (
     return { short, long }
   }
 
-  const pick = (): Array<readonly [Session, Work]> => {
-    const { short, long } = queued()
+  const pick = ({ short, long }: Queue): Array<readonly [Session, Work]> => {
     const [first] = short
     const share = first === undefined ? undefined : groups?.share(first)
     const room = span.maxSessions - (long === undefined ? 0 : 1)
@@ -96,19 +100,19 @@ export const makeScheduler = (
     for (const [session] of picked) if (session.ready() > 0) waiting.add(session)
   }
 
-  /** Gives a small group the time to meet the next one, when that is due. */
-  const gather = async (): Promise<void> => {
-    if (groups === undefined) return
-    const { short, long } = queued()
+  /** Milliseconds for which a small group waits to meet the next one, when that is due. */
+  const patience = ({ short, long }: Queue): number => {
     const [first] = short
-    if (first === undefined || long !== undefined) return
-    const milliseconds = groups.patience(first, short.length, performance.now())
-    if (milliseconds > 0) await setTimeout(milliseconds)
+    if (groups === undefined || first === undefined || long !== undefined) return 0
+    return groups.patience(first, short.length, performance.now())
   }
 
   const next = async (): Promise<Array<readonly [Session, Work]>> => {
-    await gather()
-    return pick()
+    const queue = queued()
+    const milliseconds = patience(queue)
+    if (milliseconds === 0) return pick(queue)
+    await setTimeout(milliseconds)
+    return pick(queued())
   }
 
   const loop = async (): Promise<void> => {

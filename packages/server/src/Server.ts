@@ -2,7 +2,7 @@
  * A server: a span of blocks on the network, from the first measurement to the last drained session.
  * @module
  */
-import { addRefusals, Directory, Discovery, makeWatch, noRefusals, ownAddresses, reachable } from "@swarm/discovery"
+import { addRefusals, Discovery, noRefusals, ownAddresses, reachable, watchedDirectory } from "@swarm/discovery"
 import { type Announcement, type Frame, never, type Status } from "@swarm/protocol"
 import { type Connection, type ListenError, Network } from "@swarm/transport"
 import * as Effect from "effect/Effect"
@@ -40,8 +40,6 @@ export interface Server {
 const SWEEP_MILLISECONDS = 50
 /** A look waits so long for those who are asked. */
 const REFRESH_MILLISECONDS = 1500
-/** Servers that are tried at a look; in larger swarms the word of others has to do for the rest. */
-const MAX_LOOKED_AT = 64
 /** Time to take leave of the directories. */
 const WITHDRAW_MILLISECONDS = 500
 
@@ -106,11 +104,7 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
       ...(settings.weights === undefined ? {} : { weights: settings.weights }),
       nextHops: neighbours.nextHops()
     })
-    const watch = yield* makeWatch(network, { heard: () => directory.heard(model.digest) })
-    const directory: Directory = new Directory(network, {
-      isLost: watch.isLost,
-      ...(discovery.heard === undefined ? {} : { learned: discovery.heard })
-    })
+    const directory = yield* watchedDirectory(network, discovery.heard, model.digest)
 
     const receive = (frame: Frame, connection: Connection): void => {
       if (peer.handle(frame, connection) || frame.request === 0) return
@@ -194,13 +188,7 @@ export const serve = (options: ServerOptions): Effect.Effect<Server, ListenError
       known: () => directory.known(model.digest),
       look: Effect.zipRight(
         Effect.ignore(Effect.timeout(discovery.refresh, REFRESH_MILLISECONDS)),
-        Effect.suspend(() => {
-          const known = directory.known(model.digest)
-          return Effect.map(reachable(network, known.slice(0, MAX_LOOKED_AT)), (there) => [
-            ...there,
-            ...known.slice(MAX_LOOKED_AT)
-          ])
-        })
+        Effect.suspend(() => reachable(network, directory.known(model.digest)))
       ),
       drain
     }

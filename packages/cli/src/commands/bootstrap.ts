@@ -2,7 +2,7 @@
  * `swarm bootstrap`: a place to meet, which serves no model: a directory, and over libp2p a relay and a part of the hash table.
  * @module
  */
-import { addRefusals, Directory, Discovery, makeWatch, noRefusals, ownAddresses } from "@swarm/discovery"
+import { addRefusals, Discovery, noRefusals, ownAddresses, watchedDirectory } from "@swarm/discovery"
 import { type Frame, never, type Status } from "@swarm/protocol"
 import { type Connection, Network } from "@swarm/transport"
 import * as Effect from "effect/Effect"
@@ -46,11 +46,7 @@ const makeDirectory = Effect.gen(function* () {
   const network = yield* Network
   const discovery = yield* Discovery
   const started = performance.now()
-  const watch = yield* makeWatch(network, { heard: () => directory.heard("") })
-  const directory: Directory = new Directory(network, {
-    isLost: watch.isLost,
-    ...(discovery.heard === undefined ? {} : { learned: discovery.heard })
-  })
+  const directory = yield* watchedDirectory(network, discovery.heard, "")
   yield* Effect.forkScoped(Effect.forever(Effect.zipRight(Effect.ignore(discovery.refresh), wait)))
   const status = (): Status => ({
     announcement: undefined,

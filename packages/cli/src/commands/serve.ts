@@ -39,8 +39,6 @@ const JOIN_JITTER_SECONDS = 1
 const LEAST_TOKENS = 16
 /** What is said before blocks are loaded lasts so long at least. */
 const JOINING_SECONDS = 30
-/** Servers that a newcomer tries before it chooses its blocks; the rest is believed. */
-const MAX_TRIED = 64
 const LISTEN = "ws://127.0.0.1:0"
 
 export const run = ({ values }: Parsed<typeof serve.options>): Effect.Effect<void, unknown> =>
@@ -266,8 +264,8 @@ const chooseAuto = (values: Values, model: Model) =>
     const refresh = Effect.retry(discovery.refresh, { times: 2 })
     yield* values.join.length === 0 ? Effect.ignore(refresh) : refresh
     const known = discovery.known()
-    const there = new Set(yield* reachable(network, known.slice(0, MAX_TRIED)))
-    const gone = new Set(known.slice(0, MAX_TRIED).flatMap((other) => (there.has(other) ? [] : [other.peer])))
+    const there = new Set(yield* reachable(network, known))
+    const gone = new Set(known.flatMap((other) => (there.has(other) ? [] : [other.peer])))
     // who came meanwhile has said so
     yield* Effect.ignore(refresh)
     return chooseBlocks(
